@@ -1,0 +1,89 @@
+"""The environment, read once and frozen: every setting is `WENBAO_` and its name.
+
+Does not cover what belongs to one call (top-k, language), which the doors take as arguments.
+"""
+
+import os
+from pathlib import Path
+
+from platformdirs import user_data_path
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from rag.errors import BadSettings
+
+PREFIX = "WENBAO_"
+
+
+class Settings(BaseSettings):
+    """What the operator can set; the defaults need no key, no server and no model hub."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=".env", frozen=True, extra="ignore", env_ignore_empty=True
+    )
+
+    home: Path = Field(
+        default_factory=lambda: user_data_path("wenbao"),
+        description="Folder of all state: the articles, the index, the built model.",
+    )
+    model: str = Field(
+        "packaged",
+        description="Embedding model: `packaged`, a hub name or a folder (sentence-transformers).",
+    )
+    model_cache: Path | None = Field(
+        None, description="Folder of built models, to share between homes. Default: `HOME/models`."
+    )
+    llm: str = Field(
+        "", description="`openai:MODEL` writes answers with that model; empty: extractive answers."
+    )
+    llm_base_url: str = Field("", description="The OpenAI-compatible server, e.g. Ollama or vLLM.")
+    llm_api_key: SecretStr = Field(SecretStr(""), description="Its key, if it wants one.")
+    llm_timeout_s: float = Field(30.0, gt=0, le=600, description="Longest wait for a whole reply.")
+    top_k: int = Field(8, ge=1, le=50, description="Passages that an answer may draw on.")
+    max_chars: int = Field(2_000, ge=50, le=20_000, description="Longest question, in characters.")
+    host: str = Field("127.0.0.1", description="Address that `wenbao serve` listens on.")
+    port: int = Field(8080, ge=1, le=65_535, description="Its port.")
+    api_keys: SecretStr = Field(
+        SecretStr(""),
+        description="Comma-separated keys. Writing always needs one; once set, reading does too.",
+    )
+    telegram_token: SecretStr = Field(SecretStr(""), description="Bot token from @BotFather.")
+    telegram_base_url: str = Field(
+        "https://api.telegram.org/bot", description="Bot API server, if you run your own."
+    )
+    log_level: str = Field("WARNING", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Log.")
+
+    @field_validator("llm")
+    @classmethod
+    def _known_provider(cls, value: str) -> str:
+        if value and not value.startswith("openai:"):
+            raise ValueError("write openai:MODEL, for example openai:qwen2.5:7b")
+        return value
+
+    @property
+    def models(self) -> Path:
+        """Where built models are kept."""
+        return self.model_cache or self.home / "models"
+
+    def keys(self) -> tuple[str, ...]:
+        """The API keys that open the writing routes."""
+        parts = self.api_keys.get_secret_value().split(",")
+        return tuple(part.strip() for part in parts if part.strip())
+
+
+def load() -> Settings:
+    """The settings of this process.
+
+    Raises:
+        BadSettings: naming the variable that is wrong, or one that doesn't exist.
+    """
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    for name in os.environ:
+        if name.startswith(PREFIX) and name not in known:
+            raise BadSettings(f"{name} is no setting of Wenbao; `wenbao doctor` lists them all.")
+    try:
+        return Settings()
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        name = PREFIX + str(first["loc"][0]).upper() if first["loc"] else "The environment"
+        raise BadSettings(f"{name} is wrong: {first['msg']}.") from exc

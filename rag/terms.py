@@ -1,0 +1,336 @@
+"""Text to lexical terms: how a question in one script reaches text in the other.
+
+A passage gives terms (pairs of neighbouring characters, stems, numbers) and syllables (tone-free
+pinyin, character by character). A question gives concepts: things asked about, each with the
+spellings that a passage may use for it; the best spelling counts, so many glosses of one English
+word don't outweigh a name. Does not cover ranking (retrieve.py).
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from rag.glossary import MAX_WORDS, stem
+
+Gloss = Callable[[str], Sequence[str]]
+Kind = Literal["name", "number", "word"]
+
+_TOKEN = re.compile(r"[㐀-鿿]+|[a-zà-öø-ÿāēīōūǎěǐǒǔǖǘǚǜ]+(?:'[a-z]+)*|\d[\d,]*(?:\.\d+)?")
+_CHINESE = re.compile(r"[㐀-鿿]+")
+_ENGLISH_WORD = re.compile(
+    r"[a-zà-öø-ÿāēīōūǎěǐǒǔǖǘǚǜ]+(?:['’-][a-zü]+)*|\d[\d,]*(?:\.\d+)?"
+)
+_NUMBER = re.compile(r"(\d[\d,]*(?:\.\d+)?) ?(万亿|亿|万|千|百|billion|million|thousand)?")
+_SCALES = {
+    "万亿": 10**12,
+    "亿": 10**8,
+    "万": 10**4,
+    "千": 1000,
+    "百": 100,
+    "billion": 10**9,
+    "million": 10**6,
+    "thousand": 1000,
+}
+_MONTHS = (
+    "january february march april may june july august september october november december"
+).split()
+_NUMBER_WORDS = {
+    word: str(i + 1)
+    for i, word in enumerate(
+        "one two three four five six seven eight nine ten eleven twelve".split()
+    )
+}
+_COUNTED = re.compile(r"[一二三四五六七八九十两](?=[个家名位条项次年天月届期岁人种类大座所支])")
+_DIGITS = {digit: str(i + 1) for i, digit in enumerate("一二三四五六七八九十")} | {"两": "2"}
+# Function words, question words and courtesies: they say what kind of answer is wanted, not where.
+STOP_WORDS = frozenset(
+    """a about above after again all also am an and any are article articles as asked at be because
+    been before being between both but by can could describe did do does doing during each
+    every exactly explain few find for from further get give given had has have having he her here
+    him his how i if in into is it its itself just know let like list long lot many me mention
+    mentioned more most much must my name named no not of off on once one ones only or other our
+    out over own page paper people please put reported reports s said same say says she should show
+    so some such t tell than that the their them then there these they this those through to
+    too under until up upon us use used very want was we were what when where whether which while
+    who whom whose why will with within would you your according newspaper happen happened
+    happening regarding concerning talk person""".split()
+)
+_STOP_CHINESE = re.compile(
+    r"有多少|有哪些|有哪几|是什么|为什么|怎么样|怎样|怎么|如何|什么|哪些|哪个|哪里|哪儿|哪家|哪位"
+    r"|哪一|哪几|哪年|哪天|哪|多少|几个|几家|几|多大|多长|多久|是谁|谁|何时|何地|何|为何|请问|是否|有没有"
+    r"|能否|吗|呢|吧|啊|的|了|着|过|是|在|和|与|及|以及|对|从|把|被|将|为|于|由|向|到|也|都|就|还|又"
+    r"|这|那|其|他|她|它|们|我|你|您|请|告诉|一下|关于|介绍|说说|报道|文章|报纸|里|中|会|要|能"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Concept:
+    """One thing asked about; `spellings` are substrings of normalised text, `sounds` of syllables.
+
+    `surface` is how the asker wrote it.
+    """
+
+    surface: str
+    kind: Kind
+    spellings: tuple[str, ...] = ()
+    sounds: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PassageTerms:
+    """What the lexical index keeps of a passage: FTS tokens, and the forms they were cut from."""
+
+    terms: tuple[str, ...]
+    sounds: tuple[str, ...]
+    written: str
+    spoken: str
+
+
+def passage_terms(text: str) -> PassageTerms:
+    """The terms of a passage (its title and place in front of it, if they are to be found)."""
+    plain = normalise(text)
+    form, sound = written(plain), spoken(plain)
+    return PassageTerms(tuple(index_terms(form)), tuple(sound_terms(sound)), form, sound)
+
+
+def normalise(text: str) -> str:
+    """Full width to half width, lower case, without zero-width characters."""
+    plain = unicodedata.normalize("NFKC", text).lower()
+    return re.sub(r"[\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff\u00ad]", "", plain)
+
+
+def written(plain: str) -> str:
+    """The written form of normalised text, in which a spelling is a substring:
+
+    ` 漯河市 #5 月 | the propos ...`: tokens between spaces, `|` for punctuation between them.
+    """
+    parts: list[str] = []
+    end = 0
+    for match in _TOKEN.finditer(plain):
+        if plain[end : match.start()].strip():
+            parts.append("|")
+        parts.append(_token(match[0]))
+        end = match.end()
+    scaled = [f"#{value}" for value in _scaled_numbers(plain)]
+    counted = [f"#{_DIGITS[digit]}" for digit in _COUNTED.findall(plain)]
+    return " " + " ".join([*parts, "|", *scaled, *counted]) + " "
+
+
+def _token(text: str) -> str:
+    if _CHINESE.match(text):
+        return text
+    return f"#{_number(text)}" if text[0].isdigit() else stem(_bare(text))
+
+
+def _bare(word: str) -> str:
+    """A Latin word without accents and without 's; ü is v, as it is typed."""
+    word = re.sub(r"[üǖǘǚǜ]", "v", word.split("'s")[0]).replace("'", "")
+    return "".join(c for c in unicodedata.normalize("NFD", word) if not unicodedata.combining(c))
+
+
+def _number(token: str) -> str:
+    value = float(token.replace(",", ""))
+    return f"{value:g}" if value < 1e6 else str(int(value))
+
+
+def _scaled_numbers(plain: str) -> Iterator[str]:
+    """1.7万 is 17000, so that it meets 17,000 of the other language."""
+    for match in _NUMBER.finditer(plain):
+        if match[2]:
+            value = float(match[1].replace(",", "")) * _SCALES[match[2]]
+            yield _number(f"{value:.4f}")
+
+
+def index_terms(form: str) -> Iterator[str]:
+    """FTS tokens of written text: pairs of characters, stems, numbers (`n17000`)."""
+    for token in re.findall(r"[㐀-鿿]+|[a-z]+|#[\d.]+", form):
+        if _CHINESE.match(token):
+            yield from spelling_terms(token)
+        else:
+            yield _safe(token)
+
+
+def spelling_terms(spelling: str) -> list[str]:
+    """The FTS tokens that stand one after another where this spelling stands."""
+    if _CHINESE.fullmatch(spelling):
+        if len(spelling) == 1:
+            return [spelling]
+        return [a + b for a, b in zip(spelling, spelling[1:], strict=False)]
+    return [_safe(word) for word in spelling.split()]
+
+
+def sound_terms(sound: str) -> list[str]:
+    """FTS tokens of a run of syllables: neighbouring pairs, `yan_ta`."""
+    syllables = sound.split()
+    pairs = zip(syllables, syllables[1:], strict=False)
+    return [f"{a}_{b}" for a, b in pairs if a != "|" and b != "|"]
+
+
+def _safe(token: str) -> str:
+    return "n" + token[1:].replace(".", "_") if token.startswith("#") else token
+
+
+def spoken(plain: str) -> str:
+    """Tone-free pinyin of normalised text, one syllable a character: ` | yan ta qu | `.
+
+    `|` stands where something else than Chinese stands.
+    """
+    from pypinyin import lazy_pinyin
+
+    said: list[str] = []
+    for run in re.findall(r"[㐀-鿿]+|[^㐀-鿿]+", plain):
+        if not _CHINESE.match(run):
+            said.append("|")
+            continue
+        syllables = lazy_pinyin(run)
+        for i, syllable in enumerate(syllables):
+            is_shaanxi = run[i : i + 2] == "陕西"
+            said.append("shaan" if is_shaanxi else syllable)
+    return f" {' '.join(said)} "
+
+
+def concepts(question: str, gloss: Gloss) -> tuple[Concept, ...]:
+    """The things a question asks about, in reading order."""
+    plain = normalise(question)
+    found: list[Concept] = []
+    for run in re.findall(r"[㐀-鿿]+|[^㐀-鿿]+", plain):
+        if _CHINESE.match(run):
+            found.extend(_chinese_concepts(run))
+        else:
+            found.extend(_english_concepts(run, question, gloss))
+    found.extend(Concept(f"#{v}", "number", (f" #{v} ",)) for v in _scaled_numbers(plain))
+    unique = {(c.spellings, c.sounds): c for c in found}
+    return tuple(unique.values())
+
+
+def _chinese_concepts(run: str) -> Iterator[Concept]:
+    """Pairs of characters of what is left when question words are taken out."""
+    for part in _STOP_CHINESE.split(run):
+        if len(part) == 1:
+            continue
+        for a, b in zip(part, part[1:], strict=False):
+            yield Concept(a + b, "word", (a + b,))
+
+
+def _english_concepts(run: str, question: str, gloss: Gloss) -> Iterator[Concept]:
+    words = _ENGLISH_WORD.findall(run)
+    at = 0
+    while at < len(words):
+        name = _personal_name(words, at, question, gloss)
+        size = 2 if name else _phrase_size(words, at, gloss)
+        if concept := name or _english_concept(words, at, size, question, gloss):
+            yield concept
+        at += size
+
+
+def _personal_name(
+    words: Sequence[str], at: int, question: str, gloss: Gloss
+) -> Concept | None:
+    """Two neighbouring words that are a Chinese name: Yang Bin, He Wenbo, Wenbo He, li jianguo."""
+    pair = [_bare(word) for word in words[at : at + 2]]
+    if len(pair) < 2 or not all(_syllable_counts(word) for word in pair):
+        return None
+    capital = re.search(
+        r"\b" + r"\W+".join(re.escape(word.capitalize()) for word in words[at : at + 2]), question
+    )
+    if not capital and any(word in STOP_WORDS or gloss(word) for word in pair):
+        return None
+    if gloss(" ".join(pair)) or not any(n == 1 for word in pair for n in _syllable_counts(word)):
+        return None
+    sounds = [f" {a} {b} " for a in _cuts(pair[0]) for b in _cuts(pair[1])]
+    sounds += [f" {b} {a} " for a in _cuts(pair[0]) for b in _cuts(pair[1])]
+    return Concept(" ".join(pair), "name", (f" {stem(pair[0])} {stem(pair[1])} ",), tuple(sounds))
+
+
+def _cuts(word: str) -> tuple[str, ...]:
+    """All ways to read a word as one to three syllables."""
+    whole = (word,) if word in _all_syllables() else ()
+    return whole + tuple(r for r in readings(word) if r.count(" ") < 3)
+
+
+def _syllable_counts(word: str) -> set[int]:
+    return {reading.count(" ") + 1 for reading in _cuts(word)}
+
+
+def _phrase_size(words: Sequence[str], at: int, gloss: Gloss) -> int:
+    """How many words from here on the glossary knows as one phrase (at least one)."""
+    for size in range(min(MAX_WORDS, len(words) - at), 1, -1):
+        phrase = words[at : at + size]
+        if phrase[0] in STOP_WORDS or phrase[-1] in STOP_WORDS:
+            continue
+        if all(word[0].isalpha() for word in phrase) and gloss(" ".join(phrase)):
+            return size
+    return 1
+
+
+def _english_concept(
+    words: Sequence[str], at: int, size: int, question: str, gloss: Gloss
+) -> Concept | None:
+    word = " ".join(words[at : at + size])
+    if word[0].isdigit():
+        value = _number(word)
+        return Concept(word, "number", (f" #{value} ",))
+    if word in _MONTHS and _is_written_as_name(word, question):
+        return _month(words, at)
+    if word in STOP_WORDS:
+        return None
+    spellings = list(gloss(word) or gloss(_bare(word)))
+    sounds = _sounds(word, spellings, question)
+    if word in _NUMBER_WORDS:
+        spellings.append(f" #{_NUMBER_WORDS[word]} ")
+    english = " " + " ".join(stem(_bare(part)) for part in word.split()) + " "
+    is_name = bool(sounds) and not spellings
+    return Concept(word, "name" if is_name else "word", (english, *spellings), tuple(sounds))
+
+
+def _is_written_as_name(word: str, question: str) -> bool:
+    return re.search(rf"\b{word.capitalize()}\b", question) is not None or word != "may"
+
+
+def _month(words: Sequence[str], at: int) -> Concept:
+    month = _MONTHS.index(words[at]) + 1
+    return Concept(words[at], "word", (f" #{month} 月", f" {stem(words[at])} "))
+
+
+def _sounds(word: str, spellings: Sequence[str], question: str) -> Iterator[str]:
+    """Ways to read a word as pinyin; a word that the dictionary knows only if it is a name."""
+    parts = re.split(r"['’ -]", word)
+    written_as_name = any(part.capitalize() in question for part in parts if part)
+    if spellings and not written_as_name:
+        return
+    for reading in readings(_bare(word.replace("'", "").replace("’", "").replace("-", ""))):
+        yield f" {reading} "
+
+
+@lru_cache(maxsize=4096)
+def readings(word: str) -> tuple[str, ...]:
+    """All ways to cut a word into two to five pinyin syllables: `yanta` is `yan ta`."""
+    found: list[str] = []
+
+    def cut(rest: str, done: tuple[str, ...]) -> None:
+        if not rest:
+            if len(done) > 1:
+                found.append(" ".join(done))
+            return
+        if len(done) == 5:
+            return
+        for size in range(min(6, len(rest)), 0, -1):
+            if rest[:size] in _all_syllables():
+                cut(rest[size:], (*done, rest[:size]))
+
+    if word.isascii() and word.isalpha() and len(word) <= 24:
+        cut(word, ())
+    return tuple(sorted(set(found), key=lambda reading: (reading.count(" "), reading)))[:6]
+
+
+@lru_cache(maxsize=1)
+def _all_syllables() -> frozenset[str]:
+    from pypinyin.constants import PINYIN_DICT
+    from pypinyin.contrib.tone_convert import to_normal
+
+    marked = {s for text in PINYIN_DICT.values() for s in text.split(",")}
+    plain = {to_normal(s, v_to_u=False) for s in marked}
+    return frozenset(s for s in plain if s.isascii() and len(s) > 1) | {"a", "e", "shaan"}

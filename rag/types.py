@@ -1,0 +1,111 @@
+"""What flows through the house: frozen values, no behaviour beyond reading themselves.
+
+All offsets are Unicode code points.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Language = Literal["zh", "en"]
+Reason = Literal["not_in_articles", "off_topic", "entity_not_found", "too_vague"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """A range of a page file's text that an article was built from."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Article:
+    """One article, rebuilt: `text` is the body, paragraphs joined by one newline.
+
+    `date` is ISO 8601 or "" where the page gives none; `source` is what the page names as its
+    newspaper, else the file's name; `fragments` are in reading order.
+    """
+
+    article_id: str
+    title: str
+    text: str
+    subtitle: str = ""
+    byline: str = ""
+    date: str = ""
+    source: str = ""
+    path: str = ""
+    fragments: tuple[Fragment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A few whole sentences of an article: `article.text[start:end] == text`."""
+
+    passage_id: str
+    article_id: str
+    title: str
+    text: str
+    start: int
+    end: int
+    date: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A passage found for a question, with the scores that ranked it (higher is better)."""
+
+    passage: Passage
+    score: float
+    cosine: float = 0.0
+    lexical: float = 0.0
+    tokens: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """An exact span of an article: `article.text[start:end] == quote`.
+
+    `answer_spans` are the ranges of `Answer.answer` (markers included) that it supports.
+    """
+
+    n: int
+    article_id: str
+    title: str
+    date: str
+    source: str
+    quote: str
+    start: int
+    end: int
+    answer_spans: tuple[tuple[int, int], ...] = ()
+    verified: bool = True
+    score: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What was asked, cleaned, and the language the answer is to be in."""
+
+    text: str
+    language: Language
+    top_k: int = 8
+    article_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer as every door gives it; `abstained` means no citation and a `reason`."""
+
+    question: str
+    language: Language
+    answer: str
+    answer_plain: str
+    abstained: bool
+    reason: Reason | None
+    confidence: float
+    mode: Literal["extractive", "written"]
+    model: str
+    citations: tuple[Citation, ...] = ()
+    passages: tuple[Hit, ...] = ()
+    timings_ms: dict[str, float] = field(default_factory=dict)
+    note: str = ""

@@ -1,0 +1,762 @@
+"""The HTTP door: every route, over an answerer that quotes real articles."""
+
+import asyncio
+import inspect
+import json
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot import api, render
+from bot.settings import Settings
+from rag import errors
+from rag.types import Answer, Article, Citation, Hit, Language, Passage, Question
+
+if TYPE_CHECKING:
+    from bot.wiring import App
+
+# ── A newsroom that behaves: real articles, real offsets, answers from whole sentences ──────────
+
+LIBRARY = Article(
+    "art/1",
+    "河口镇的流动书屋开进渔港",
+    "九月十二日，河口镇的第一辆流动书屋停在了渔港码头。驾驶员𠮷田海生说，车上有两千四百册书。\n"
+    "镇文化站站长梁素芬建议，书屋每周二、周五傍晚到港，让出海回来的人也能借书。"
+    "她还提出，给船员办一张不用押金的借书证。\n渔民们说，等船的时候终于有事可做了。",
+    subtitle="——一辆车、两千四百册书和一群晚归的人",
+    byline="本报记者 柳青禾",
+    date="2024-09-13",
+    source="河口日报",
+    path="/srv/secret/pages/p1.txt",
+)
+BRIDGE = Article(
+    "art/2",
+    "青石岭吊桥通车",
+    "青石岭吊桥昨日通车，全长三百二十六米。以前孩子上学要绕行七公里，现在只需走十分钟。",
+    date="2024-10-02",
+    source="p2.txt",
+)
+NOTHING_SAID = {"zh": "这些文章里没有答案。", "en": "The articles do not answer this."}
+QUOTES = {
+    "librar": [(LIBRARY, "书屋每周二、周五傍晚到港"), (LIBRARY, "给船员办一张不用押金的借书证")],
+    "书屋": [(LIBRARY, "书屋每周二、周五傍晚到港"), (LIBRARY, "给船员办一张不用押金的借书证")],
+    "bridge": [(BRIDGE, "全长三百二十六米")],
+    "whole": [(LIBRARY, LIBRARY.text[30:])],
+}
+
+
+@dataclass
+class Newsroom:
+    """An App by shape: keeps articles in memory and quotes them when a keyword falls."""
+
+    settings: Settings
+    articles: list[Article] = field(default_factory=lambda: [LIBRARY, BRIDGE])
+    asked: list[Question] = field(default_factory=list)
+    fails: Exception | None = None
+    delay_s: float = 0.0
+    given_up: bool = False
+
+    @property
+    def answerer(self) -> "Newsroom":
+        return self
+
+    @property
+    def records(self) -> "Shelf":
+        return Shelf(self)
+
+    def question(
+        self,
+        text: str,
+        lang: str = "auto",
+        top_k: int | None = None,
+        article_ids: Sequence[str] = (),
+    ) -> Question:
+        text = " ".join(text.split())
+        if not text:
+            raise errors.QuestionRejected("The question is empty.")
+        if len(text) > self.settings.max_chars:
+            raise errors.QuestionRejected(f"Ask in {self.settings.max_chars} characters or fewer.")
+        guess = "zh" if any("\u3400" <= char <= "\u9fff" for char in text) else "en"
+        language = cast("Language", guess if lang == "auto" else lang)
+        return Question(text, language, top_k or 8, tuple(article_ids))
+
+    async def search(self, question: Question) -> list[Hit]:
+        self.asked.append(question)
+        if self.fails:
+            raise self.fails
+        whole = [
+            Passage(f"{a.article_id}:0", a.article_id, a.title, a.text, 0, len(a.text))
+            for a in self.articles
+        ]
+        return [Hit(passage, 0.9 - i / 10) for i, passage in enumerate(whole)][: question.top_k]
+
+    async def answer(self, question: Question) -> Answer:
+        try:
+            await asyncio.sleep(self.delay_s)
+        except asyncio.CancelledError:
+            self.given_up = True
+            raise
+        hits = await self.search(question)
+        found = [q for word, qs in QUOTES.items() if word in question.text.lower() for q in qs]
+        text, citations = "", []
+        for n, (article, quote) in enumerate(found, 1):
+            sentence = f"{quote}。[{n}]"
+            start = article.text.index(quote)
+            spans = ((len(text), len(text) + len(sentence)),)
+            citations.append(_citation(n, article, start, start + len(quote), spans))
+            text += sentence
+        return Answer(
+            question=question.text,
+            language=question.language,
+            answer=text or NOTHING_SAID[question.language],
+            answer_plain=text or NOTHING_SAID[question.language],
+            abstained=not found,
+            reason=None if found else "not_in_articles",
+            confidence=0.9 if found else 0.1,
+            mode="extractive",
+            model="extractive",
+            citations=tuple(citations),
+            passages=tuple(hits),
+            timings_ms={"embed": 3.0, "search": 4.0, "answer": 1.0, "total": 8.0},
+        )
+
+    def remove(self, ids: Sequence[str]) -> int:
+        off_the_loop()
+        for article_id in ids:
+            self.records.article(article_id)
+        self.articles = [a for a in self.articles if a.article_id not in ids]
+        return len(ids)
+
+
+@dataclass(frozen=True)
+class Counted:
+    articles: int
+    passages: int
+    files: int = 1
+
+
+@dataclass
+class Shelf:
+    """Records by shape; refuses to be read on the event loop."""
+
+    room: Newsroom
+
+    def articles(self, after: str = "", limit: int = 100) -> list[Article]:
+        off_the_loop()
+        ordered = sorted(self.room.articles, key=lambda a: a.article_id)
+        return [a for a in ordered if a.article_id > after][:limit]
+
+    def article(self, article_id: str) -> Article:
+        off_the_loop()
+        for article in self.room.articles:
+            if article.article_id == article_id:
+                return article
+        raise errors.ArticleNotFound(f"No article {article_id}: `wenbao articles` lists them.")
+
+    def counts(self) -> Counted:
+        off_the_loop()
+        if isinstance(self.room.fails, errors.StoreUnavailable):
+            raise self.room.fails
+        return Counted(len(self.room.articles), len(self.room.articles))
+
+
+def _citation(
+    n: int, article: Article, start: int, end: int, spans: tuple[tuple[int, int], ...]
+) -> Citation:
+    return Citation(
+        n=n,
+        article_id=article.article_id,
+        title=article.title,
+        date=article.date,
+        source=article.source,
+        quote=article.text[start:end],
+        start=start,
+        end=end,
+        answer_spans=spans,
+        score=0.9,
+    )
+
+
+def off_the_loop() -> None:
+    """Fails where the caller would block the event loop."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise AssertionError("the disk was read on the event loop")
+
+
+def newsroom(home: Path, keys: str = "") -> Newsroom:
+    values = {"home": home, "api_keys": keys, "max_chars": 200}
+    return Newsroom(Settings.model_validate(values))
+
+
+@contextmanager
+def serving(room: Newsroom) -> Iterator[str]:
+    """The door on a loopback port, in a thread; gives its address."""
+    server = api.server(cast("App", room))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        while not server.started and thread.is_alive():
+            time.sleep(0.01)
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(timeout=20)
+
+
+def client_of(room: Newsroom, key: str = "") -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(app=api.create_app(cast("App", room)))
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    return httpx.AsyncClient(transport=transport, base_url="http://wenbao", headers=headers)
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Newsroom:
+    return newsroom(tmp_path)
+
+
+@pytest.fixture
+async def client(room: Newsroom) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(room) as client:
+        yield client
+
+
+@pytest.fixture
+async def guarded(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    """A client without a key, of a server that has keys."""
+    async with client_of(newsroom(tmp_path, "first-key, 第二把钥匙")) as client:
+        yield client
+
+
+def problem(response: httpx.Response, status: int, slug: str) -> dict[str, Any]:
+    """The problem details in a response, which are checked to be whole."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    body: dict[str, Any] = response.json()
+    assert body["type"] == f"urn:wenbao:problem:{slug}"
+    assert body["status"] == status
+    assert body["title"]
+    assert body["detail"]
+    assert body["request_id"] == response.headers["x-request-id"]
+    return body
+
+
+def events_of(text: str) -> list[tuple[str, Any]]:
+    blocks = [dict(line.split(": ", 1) for line in b.split("\n")) for b in text.split("\n\n") if b]
+    return [(block["event"], json.loads(block["data"])) for block in blocks if "event" in block]
+
+
+# ── Asking ──────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_an_answer_over_http_is_the_answer_of_render(
+    client: httpx.AsyncClient, room: Newsroom
+) -> None:
+    response = await client.post("/v1/ask", json={"question": "when does the library come?"})
+    expected = render.to_json(await room.answer(room.question("when does the library come?")))
+    assert response.status_code == 200
+    assert response.json() == expected
+    api.AnswerJson.model_validate(response.json(), extra="forbid")
+    assert "周五傍晚到港" in response.content.decode("utf-8")
+
+
+async def test_every_quote_over_http_stands_at_its_offsets(client: httpx.AsyncClient) -> None:
+    answer = (await client.post("/v1/ask", json={"question": "书屋几点来？"})).json()
+    assert len(answer["citations"]) == 2
+    for citation in answer["citations"]:
+        article = (await client.get("/v1/articles/" + citation["article_id"])).json()
+        assert article["text"][citation["start"] : citation["end"]] == citation["quote"]
+
+
+async def test_what_is_asked_for_reaches_the_answerer(
+    client: httpx.AsyncClient, room: Newsroom
+) -> None:
+    body = {
+        "question": "bridge",
+        "lang": "zh",
+        "top_k": 3.0,
+        "article_ids": ["art/2"],
+        "conversation_id": "c-1",
+        "stream": False,
+    }
+    answer = (await client.post("/v1/ask", json=body)).json()
+    assert room.asked == [Question("bridge", "zh", 3, ("art/2",))]
+    assert answer["language"] == "zh"
+
+
+async def test_a_refusal_is_an_answer_without_citations(client: httpx.AsyncClient) -> None:
+    answer = (await client.post("/v1/ask", json={"question": "火星上有什么？"})).json()
+    assert answer["abstained"]
+    assert answer["reason"] == "not_in_articles"
+    assert answer["citations"] == []
+
+
+async def test_a_stream_gives_passages_tokens_citations_and_the_whole_answer_last(
+    client: httpx.AsyncClient, room: Newsroom
+) -> None:
+    body = {"question": "书屋几点来？", "stream": True}
+    response = await client.post("/v1/ask", json=body)
+    assert response.headers["content-type"].startswith("text/event-stream")
+    assert "书屋" in response.text
+    events = events_of(response.text)
+    assert [name for name, _ in events] == [
+        *("passages", "token", "token", "citation", "citation", "answer"),
+    ]
+    whole = render.to_json(await room.answer(room.question("书屋几点来？")))
+    assert events[0][1] == {"passages": whole["passages"]}
+    assert "".join(data["text"] for name, data in events if name == "token") == whole["answer"]
+    assert [data for name, data in events if name == "citation"] == whole["citations"]
+    assert events[-1][1] == whole
+
+
+@pytest.mark.parametrize(
+    ("error", "slug"),
+    [
+        pytest.param(errors.LlmUnavailable("http://10.0.0.7 is away"), "llm-away", id="ours"),
+        pytest.param(ZeroDivisionError("/srv/secret"), "internal", id="a-bug"),
+    ],
+)
+async def test_a_stream_that_fails_ends_with_an_error_event(
+    client: httpx.AsyncClient, room: Newsroom, error: Exception, slug: str
+) -> None:
+    room.fails = error
+    response = await client.post("/v1/ask", json={"question": "bridge", "stream": True})
+    [(name, data)] = events_of(response.text)
+    assert name == "error"
+    assert data["type"] == f"urn:wenbao:problem:{slug}"
+    assert str(error) not in response.text
+
+
+async def test_a_bad_question_is_a_plain_error_even_when_a_stream_was_asked_for(
+    client: httpx.AsyncClient,
+) -> None:
+    response = await client.post("/v1/ask", json={"question": " ", "stream": True})
+    problem(response, 422, "question-rejected")
+
+
+async def test_a_slow_stream_is_kept_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "PING_S", 0.05)
+    room = newsroom(tmp_path)
+    room.delay_s = 0.3
+    with serving(room) as address:
+        body = {"question": "bridge", "stream": True}
+        async with (
+            httpx.AsyncClient() as client,
+            client.stream("POST", address + "/v1/ask", json=body) as response,
+        ):
+            lines = [line async for line in response.aiter_lines()]
+    assert lines[0] == ": ping"
+    assert "event: answer" in lines
+
+
+async def test_an_answer_that_nobody_waits_for_is_given_up(tmp_path: Path) -> None:
+    room = newsroom(tmp_path)
+    room.delay_s = 30
+    with serving(room) as address:
+        body = {"question": "bridge", "stream": True}
+        async with (
+            httpx.AsyncClient() as client,
+            client.stream("POST", address + "/v1/ask", json=body) as response,
+        ):
+            assert response.status_code == 200
+        for _ in range(200):
+            if room.given_up:
+                break
+            await asyncio.sleep(0.02)
+    assert room.given_up
+
+
+async def test_search_gives_the_ranked_passages(client: httpx.AsyncClient) -> None:
+    response = await client.post("/v1/search", json={"question": "bridge", "k": 1})
+    assert list(response.json()) == ["passages"]
+    [passage] = response.json()["passages"]
+    assert passage["text"] == LIBRARY.text
+    api.FoundJson.model_validate(response.json(), extra="forbid")
+
+
+@given(st.text(alphabet="天。！？.!? \n”[]12a"))
+def test_the_pieces_of_an_answer_make_up_the_answer(text: str) -> None:
+    pieces = api.sentences(text)
+    assert "".join(pieces) == text
+    assert all(pieces)
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        pytest.param("甲说了。[1]乙也说了。[2]", ["甲说了。[1]", "乙也说了。[2]"], id="chinese"),
+        pytest.param(
+            "One. [1] It grew 2.5%. [2]", ["One. [1] ", "It grew 2.5%. [2]"], id="english"
+        ),
+        pytest.param("他说：“好。”[1]\n再见", ["他说：“好。”[1]\n", "再见"], id="quotation"),
+    ],
+)
+def test_a_piece_is_a_sentence_with_its_markers(text: str, pieces: list[str]) -> None:
+    assert api.sentences(text) == pieces
+
+
+# ── Articles ────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_the_list_pages_through_every_article_once(
+    client: httpx.AsyncClient, room: Newsroom
+) -> None:
+    room.articles = [Article(f"编号/{n:02}", f"第{n}篇", "正文。") for n in range(7)]
+    seen: list[str] = []
+    cursor = ""
+    for _ in range(4):
+        query = {"limit": "2"} | ({"cursor": cursor} if cursor else {})
+        page = (await client.get("/v1/articles", params=query)).json()
+        api.ArticlesJson.model_validate(page, extra="forbid")
+        seen += [article["article_id"] for article in page["articles"]]
+        cursor = page["next_cursor"]
+    assert cursor is None
+    assert seen == [f"编号/{n:02}" for n in range(7)]
+
+
+async def test_the_list_leaves_texts_and_paths_out(client: httpx.AsyncClient) -> None:
+    page = (await client.get("/v1/articles")).json()
+    assert page["next_cursor"] is None
+    assert [a["title"] for a in page["articles"]] == [LIBRARY.title, BRIDGE.title]
+    assert not {"text", "path"} & set(page["articles"][0])
+
+
+@pytest.mark.parametrize("cursor", ["???", "é", "gICA", "A"])
+async def test_a_cursor_that_is_not_ours_is_refused(client: httpx.AsyncClient, cursor: str) -> None:
+    response = await client.get("/v1/articles", params={"cursor": cursor})
+    body = problem(response, 422, "invalid-request")
+    assert body["errors"] == [{"field": "cursor", "message": "This is no cursor of this list"}]
+
+
+@pytest.mark.parametrize("path", ["/v1/articles/art/1", "/v1/articles/art%2F1"])
+async def test_an_article_comes_with_its_text(client: httpx.AsyncClient, path: str) -> None:
+    response = await client.get(path)
+    assert response.json()["text"] == LIBRARY.text
+    assert "/srv/secret" not in response.text
+    api.WholeArticleJson.model_validate(response.json(), extra="forbid")
+
+
+async def test_an_unknown_article_is_not_found(client: httpx.AsyncClient) -> None:
+    problem(await client.get("/v1/articles/none"), 404, "article-not-found")
+
+
+async def test_an_article_can_be_removed_with_a_key(tmp_path: Path) -> None:
+    room = newsroom(tmp_path, "first-key")
+    async with client_of(room, "first-key") as client:
+        response = await client.delete("/v1/articles/art/1")
+        assert (response.status_code, response.content) == (204, b"")
+        assert room.articles == [BRIDGE]
+        problem(await client.delete("/v1/articles/art/1"), 404, "article-not-found")
+
+
+# ── Keys ────────────────────────────────────────────────────────────────────────────────────────
+
+READING = [
+    pytest.param("POST", "/v1/ask", {"question": "bridge"}, id="ask"),
+    pytest.param("POST", "/v1/search", {"question": "bridge"}, id="search"),
+    pytest.param("GET", "/v1/articles", None, id="articles"),
+    pytest.param("GET", "/v1/articles/art/1", None, id="article"),
+]
+
+
+async def test_nothing_can_be_removed_while_the_server_has_no_key(
+    client: httpx.AsyncClient, room: Newsroom
+) -> None:
+    response = await client.delete("/v1/articles/art/1", headers={"Authorization": "Bearer "})
+    problem(response, 401, "key-needed")
+    assert len(room.articles) == 2
+
+
+@pytest.mark.parametrize(("method", "path", "body"), READING)
+@pytest.mark.parametrize(
+    "sent", [b"", b"Bearer wrong", b"Basic Zmlyc3Qta2V5", b"Bearer first-key2", b"Bearer \xff\xe4"]
+)
+async def test_reading_needs_a_key_once_there_are_keys(
+    guarded: httpx.AsyncClient, method: str, path: str, body: object, sent: bytes
+) -> None:
+    headers = {b"Authorization": sent} if sent else {}
+    response = await guarded.request(method, path, json=body, headers=headers)
+    problem(response, 401, "key-needed")
+    assert response.headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize(("method", "path", "body"), READING)
+@pytest.mark.parametrize("key", ["first-key", "第二把钥匙"])
+async def test_any_of_the_keys_opens_reading(
+    guarded: httpx.AsyncClient, method: str, path: str, body: object, key: str
+) -> None:
+    headers = {b"Authorization": b"Bearer " + key.encode()}
+    response = await guarded.request(method, path, json=body, headers=headers)
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/static/app.js", "/static/style.css", "/healthz", "/readyz", "/docs"]
+)
+async def test_the_page_and_the_health_routes_need_no_key(
+    guarded: httpx.AsyncClient, path: str
+) -> None:
+    assert (await guarded.get(path)).status_code == 200
+
+
+async def test_removing_needs_a_key_that_is_known(guarded: httpx.AsyncClient) -> None:
+    for headers in ({}, {"Authorization": "Bearer wrong"}):
+        response = await guarded.delete("/v1/articles/art/1", headers=headers)
+        problem(response, 401, "key-needed")
+
+
+async def test_the_words_of_a_key_are_never_logged(
+    guarded: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", logger="bot")
+    await guarded.get("/v1/articles", headers={"Authorization": "Bearer first-key"})
+    await guarded.get("/v1/articles", headers={"Authorization": "Bearer guessed-key"})
+    assert "/v1/articles" in caplog.text
+    assert "-key" not in caplog.text
+
+
+# ── Errors ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_error_class_has_its_own_row_in_the_table() -> None:
+    classes = [c for _, c in inspect.getmembers(errors, inspect.isclass)]
+    assert classes
+    assert [c for c in classes if c not in api.PROBLEMS] == []
+
+
+@pytest.mark.parametrize(
+    "error", [c for c in api.PROBLEMS if c is not Exception], ids=lambda c: c.__name__
+)
+async def test_every_error_becomes_its_problem(
+    client: httpx.AsyncClient, room: Newsroom, error: type[Exception]
+) -> None:
+    room.fails = error("These are its words.")
+    row = api.PROBLEMS[error]
+    response = await client.post("/v1/ask", json={"question": "bridge"})
+    body = problem(response, row.status, row.slug)
+    assert ("These are its words." in body["detail"]) == (row.status < 500)
+    assert ("retry-after" in response.headers) == (row.status == 503)
+
+
+async def test_a_bug_is_a_problem_that_tells_nothing_and_is_logged(
+    client: httpx.AsyncClient, room: Newsroom, caplog: pytest.LogCaptureFixture
+) -> None:
+    room.fails = KeyError("/srv/secret")
+    response = await client.post("/v1/ask", json={"question": "bridge"})
+    body = problem(response, 500, "internal")
+    assert "secret" not in response.text
+    assert body["request_id"] in caplog.text
+    assert "Traceback" in caplog.text
+    assert response.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "slug"),
+    [
+        pytest.param(b'{"question": ', 400, "unreadable-body", id="cut-off"),
+        pytest.param(b'{"question": "\xff\xfe"}', 400, "unreadable-body", id="not-utf-8"),
+        pytest.param(b"[" * 100_000, 400, "unreadable-body", id="nested-too-deep"),
+        pytest.param(b'{"top_k": %s}' % (b"9" * 5_000), 400, "unreadable-body", id="huge-number"),
+        pytest.param(b"", 422, "invalid-request", id="empty"),
+        pytest.param(b"[]", 422, "invalid-request", id="a-list"),
+        pytest.param(b"null", 422, "invalid-request", id="null"),
+        pytest.param(b'{"question": 5}', 422, "invalid-request", id="a-number"),
+        pytest.param(b'{"question": "\\ud800"}', 422, "invalid-request", id="half-a-character"),
+        pytest.param(b'{"question": "a", "\\udc00": 1}', 422, "invalid-request", id="odd-field"),
+        pytest.param(b'{"question": "a", "top_k": 0}', 422, "invalid-request", id="top-k-0"),
+        pytest.param(b'{"question": "a", "top_k": 1e999}', 422, "invalid-request", id="infinite"),
+        pytest.param(b'{"question": "a", "lang": "fr"}', 422, "invalid-request", id="french"),
+        pytest.param(b'{"question": "a", "stream": "yes"}', 422, "invalid-request", id="yes"),
+        pytest.param(b'{"question": "  \\n "}', 422, "question-rejected", id="blank"),
+        pytest.param(b'{"question": "%s"}' % (b"a" * 10_000), 422, "question-rejected", id="long"),
+    ],
+)
+async def test_a_bad_body_gets_one_clear_problem(
+    client: httpx.AsyncClient, content: bytes, status: int, slug: str
+) -> None:
+    headers = {"Content-Type": "application/json"}
+    response = await client.post("/v1/ask", content=content, headers=headers)
+    body = problem(response, status, slug)
+    assert len(body["detail"]) < 300
+
+
+async def test_an_unknown_field_is_named(client: httpx.AsyncClient) -> None:
+    response = await client.post("/v1/ask", json={"question": "a", "topk": 3})
+    body = problem(response, 422, "invalid-request")
+    assert body["errors"] == [{"field": "topk", "message": "There is no such field"}]
+    assert body["detail"] == "topk: There is no such field."
+
+
+async def test_a_form_is_told_to_be_json(client: httpx.AsyncClient) -> None:
+    problem(await client.post("/v1/ask", data={"question": "a"}), 415, "not-json")
+
+
+async def test_an_unknown_address_and_a_wrong_method_are_problems(
+    client: httpx.AsyncClient,
+) -> None:
+    problem(await client.get("/v1/nothing"), 404, "no-such-route")
+    problem(await client.get("/static/../api.py"), 404, "no-such-route")
+    problem(await client.get("/static/%2e%2e/api.py"), 404, "no-such-route")
+    response = await client.get("/v1/ask")
+    problem(response, 405, "wrong-method")
+    assert response.headers["allow"] == "POST"
+    response = await client.post("/v1/articles/art/1")
+    problem(response, 405, "wrong-method")
+    assert response.headers["allow"] == "GET, DELETE"
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_body_over_the_limit_is_refused_while_it_is_read(
+    tmp_path: Path, *, chunked: bool
+) -> None:
+    body = b'{"question": "' + b"a" * 2_000_000 + b'"}'
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for at in range(0, len(body), 50_000):
+            yield body[at : at + 50_000]
+
+    with serving(newsroom(tmp_path)) as address:
+        async with httpx.AsyncClient(base_url=address) as client:
+            headers = {"Content-Type": "application/json"}
+            content = pieces() if chunked else body
+            response = await client.post("/v1/ask", content=content, headers=headers)
+            problem(response, 413, "body-too-large")
+            assert (await client.get("/healthz")).status_code == 200
+
+
+# ── Health ──────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_running_process_is_alive_and_ready(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/healthz")).json()["status"] == "ok"
+    ready = (await client.get("/readyz")).json()
+    assert ready["status"] == "ready"
+    assert ready["parts"] == {"articles": "ok", "index": "ok", "model": "ok"}
+    assert ready["articles"] == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "parts"),
+    [
+        pytest.param(
+            errors.StoreUnavailable("/srv/secret is busy"),
+            {"articles": "away", "index": "unknown", "model": "unknown"},
+            id="records",
+        ),
+        pytest.param(
+            errors.IndexMismatch("made by another"),
+            {"articles": "ok", "index": "away", "model": "unknown"},
+            id="index",
+        ),
+        pytest.param(
+            errors.ModelUnavailable("no model"),
+            {"articles": "ok", "index": "ok", "model": "away"},
+            id="model",
+        ),
+    ],
+)
+async def test_readyz_tells_which_part_is_away(
+    client: httpx.AsyncClient, room: Newsroom, error: Exception, parts: dict[str, str]
+) -> None:
+    room.fails = error
+    response = await client.get("/readyz")
+    body = problem(response, 503, "not-ready")
+    assert body["parts"] == parts
+    assert "secret" not in response.text
+    assert (await client.get("/healthz")).status_code == 200
+
+
+# ── The edge ────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_request_id_is_kept_or_made(client: httpx.AsyncClient) -> None:
+    kept = await client.get("/healthz", headers={"X-Request-ID": "req-42_a.b"})
+    assert kept.headers["x-request-id"] == "req-42_a.b"
+    for odd in (b"a b", b"x" * 65, b"\xe9", b"<script>"):
+        made = await client.get("/healthz", headers={b"X-Request-ID": odd})
+        assert len(made.headers["x-request-id"]) == 32
+
+
+@pytest.mark.parametrize("path", ["/", "/static/app.js", "/v1/articles", "/nothing", "/docs"])
+async def test_every_response_is_hardened(client: httpx.AsyncClient, path: str) -> None:
+    headers = (await client.get(path)).headers
+    policy = dict(part.split(" ", 1) for part in headers["content-security-policy"].split("; "))
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == "'self'"
+    assert policy["frame-ancestors"] == "'none'"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert "access-control-allow-origin" not in headers
+
+
+async def test_the_page_has_no_inline_code_and_asks_no_other_host(
+    client: httpx.AsyncClient,
+) -> None:
+    page = (await client.get("/")).text
+    script = (await client.get("/static/app.js")).text
+    style = (await client.get("/static/style.css")).text
+    assert "<style" not in page
+    assert " style=" not in page
+    assert " onclick=" not in page
+    assert "innerHTML" not in script
+    for text in (page.replace("http://www.w3.org/2000/svg", ""), script, style):
+        assert "http://" not in text
+        assert "https://" not in text
+    assert "style-src 'self';" in (await client.get("/")).headers["content-security-policy"]
+
+
+async def test_long_answers_are_compressed_and_streams_are_not(
+    client: httpx.AsyncClient, room: Newsroom
+) -> None:
+    room.articles = [Article(f"a{n}", "标题" * 20, "正文。") for n in range(50)]
+    assert (await client.get("/v1/articles")).headers["content-encoding"] == "gzip"
+    body = {"question": "书屋", "stream": True}
+    assert "content-encoding" not in (await client.post("/v1/ask", json=body)).headers
+
+
+async def test_other_origins_get_no_leave(client: httpx.AsyncClient) -> None:
+    asked = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
+    response = await client.options("/v1/ask", headers=asked)
+    assert response.status_code == 405
+    assert not [name for name in response.headers if name.startswith("access-control")]
+
+
+async def test_the_docs_describe_the_answer_and_load_only_from_here(
+    client: httpx.AsyncClient,
+) -> None:
+    page = (await client.get("/docs")).text
+    assert "://" not in page
+    for path in (
+        "/docs/start.js",
+        "/docs/assets/swagger-ui-bundle.js",
+        "/docs/assets/swagger-ui.css",
+    ):
+        assert (await client.get(path)).status_code == 200
+    document = (await client.get("/openapi.json")).json()
+    answer = document["components"]["schemas"]["AnswerJson"]
+    api.AnswerJson.model_validate(answer["example"], extra="forbid")
+    ask = document["paths"]["/v1/ask"]["post"]
+    assert ask["operationId"] == "ask"
+    assert set(ask["responses"]["200"]["content"]) == {"application/json", "text/event-stream"}
+    assert set(ask["responses"]["422"]["content"]) == {"application/problem+json"}
+
+
+def test_a_taken_port_is_told_in_one_sentence(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        values = {"home": tmp_path, "port": taken.getsockname()[1]}
+        settings = Settings.model_validate(values)
+        with pytest.raises(errors.BadSettings, match="WENBAO_PORT"):
+            api.serve(cast("App", Newsroom(settings)))
