@@ -17,6 +17,7 @@ import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
@@ -39,8 +40,9 @@ from rag import errors
 from rag.types import Question
 
 if TYPE_CHECKING:
-    from bot.wiring import App
     from rag.answer import Answerer
+
+    from bot.wiring import App
 
 log = logging.getLogger(__name__)
 
@@ -724,7 +726,7 @@ _SENTENCE_END = re.compile(
 def sentences(text: str) -> list[str]:
     """The text in pieces that end with a sentence and its markers; joined they are the text."""
     cuts = [0, *(match.end() for match in _SENTENCE_END.finditer(text)), len(text)]
-    return [text[a:b] for a, b in zip(cuts, cuts[1:], strict=False) if a < b]
+    return [text[a:b] for a, b in pairwise(cuts) if a < b]
 
 
 async def _events(
@@ -791,7 +793,7 @@ async def _probe(app: "App") -> tuple[dict[str, str], tuple[int, int] | None]:
         parts |= {"index": "away", "model": "unknown"}
         if counts is None:
             parts |= {"articles": "away", "index": "unknown"}
-        log.warning("not ready: %s", exc or "no reply in time")
+        log.warning("not ready: %s", str(exc) or "no reply in time")
     return parts, counts
 
 

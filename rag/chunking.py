@@ -15,7 +15,15 @@ MIN_CHARS = 120
 MAX_CHARS = 320
 GOAL_CHARS = 220
 LATIN_FACTOR = 3  # an English passage says as much in about three times the characters
-_END = re.compile(r"[。！？!?…]+[”’」』）)\"]*|\.[”’\"]?(?=\s+[A-Z“\"]|\s*$)|(?<=\n)|$")
+MAX_UNITS = 40  # sentences a passage; keeps text of nothing but tiny sentences linear
+MAX_HEADING_CHARS = 240  # of what goes in front of a passage; a title can be of any length
+_END = re.compile(
+    r"(?<![。！？!?…])[。！？!?…]++[”’」』）)\"]*+(?!(?<=[!?”’\"])\s+[a-z])"
+    r"|(?<!\b[A-Z])(?<!\b(?:Mr|Ms|Dr|St))(?<!\b(?:Mrs|Gen|Gov|Sen))"
+    r"\.[”’\"]?(?=\s+[A-Z“\"]|\s*$)"
+    r"|(?<=\n)|$"
+)
+_STOPS = '。！？!?….：:；;，,、”’」』）)"'  # what a sub-heading doesn't end with
 _PLACE = re.compile(r"[㐀-鿿]{2,8}?(?:省|市|自治区|区|县|州|旗)")
 Span = tuple[int, int]
 
@@ -40,8 +48,11 @@ def _attribution_follows(text: str, end: re.Match[str]) -> bool:
     """Whether a quotation closes here that nobody was named for before: the name comes now."""
     if not end[0].endswith("”") or text[end.end()] in "\n“":
         return False
-    opening = text.rfind("“", 0, end.start())
-    return opening >= 0 and text[opening - 1 : opening] in ("", "\n", "。", "”", "…", "！", "？")
+    near = max(0, end.start() - MAX_CHARS * LATIN_FACTOR)
+    opening = text.rfind("“", near, end.start())
+    if opening < 0 or "”" in text[opening : end.start()]:
+        return False
+    return text[opening - 1 : opening] in ("", "\n", "。", "”", "…", "！", "？")
 
 
 def passages(article: Article) -> list[Passage]:
@@ -64,7 +75,7 @@ def passages(article: Article) -> list[Passage]:
 def context(article: Article) -> str:
     """What goes in front of a passage into the model and the lexical terms, never into a quote."""
     place = _PLACE.search(article.text[:200])
-    heading = f"{article.title} {article.subtitle}".strip()
+    heading = f"{article.title} {article.subtitle}".strip()[:MAX_HEADING_CHARS]
     extra = place[0] if place and place[0] not in heading else ""
     return " ".join(part for part in (heading, extra, article.date) if part)
 
@@ -98,7 +109,8 @@ def _units(text: str) -> list[Span]:
 
 def _is_open(text: str) -> bool:
     """Whether a quotation is still open at the end of the text."""
-    return text.count("“") > text.count("”")
+    opened, closed = (sum(map(text.count, marks)) for marks in ("“「『", "”」』"))
+    return opened > closed or text.count('"') % 2 == 1
 
 
 def _limit(text: str) -> int:
@@ -132,17 +144,21 @@ def _clause_splitter(limit: int):  # type: ignore[no-untyped-def]  # a foreign t
 
 
 def _pack(text: str, units: Sequence[Span]) -> list[Span]:
-    """Groups neighbouring units so that passages come near the goal and end with a paragraph."""
+    """Groups neighbouring units so that passages come near the goal and end with a paragraph.
+
+    The cheapest way to cut what stands before each unit is found from left to right.
+    """
     scale = _limit(text) / MAX_CHARS
     best: list[tuple[float, int]] = [(0.0, 0)]
     for end in range(1, len(units) + 1):
         options = []
-        for begin in range(end - 1, -1, -1):
+        for begin in range(end - 1, max(-1, end - 1 - MAX_UNITS), -1):
             size = (units[end - 1][1] - units[begin][0]) / scale
             if size > MAX_CHARS and begin < end - 1:
                 break
-            options.append((best[begin][0] + _cost(text, units, end, size), begin))
-        best.append(min(options))
+            options.append((best[begin][0] + _size_cost(size), begin))
+        cost, begin = min(options)
+        best.append((cost + _end_cost(text, units, end), begin))
     groups: list[Span] = []
     at = len(units)
     while at:
@@ -152,15 +168,18 @@ def _pack(text: str, units: Sequence[Span]) -> list[Span]:
     return groups[::-1]
 
 
-def _cost(text: str, units: Sequence[Span], end: int, size: float) -> float:
-    """How bad a passage of `size` characters is that ends before `units[end]`."""
-    cost = ((size - GOAL_CHARS) / GOAL_CHARS) ** 2 + (0.5 if size < MIN_CHARS else 0.0) + 0.1
+def _size_cost(size: float) -> float:
+    """How bad a passage of `size` characters is; each costs a little, so that few are made."""
+    return ((size - GOAL_CHARS) / GOAL_CHARS) ** 2 + (0.5 if size < MIN_CHARS else 0.0) + 0.1
+
+
+def _end_cost(text: str, units: Sequence[Span], end: int) -> float:
+    """How bad it is that a passage ends before `units[end]`."""
     if end == len(units):
-        return cost
-    gap = text[units[end - 1][1] : units[end][0]]
-    last_line = text[: units[end - 1][1]].rpartition("\n")[2]
-    if "\n" not in gap:
-        cost += 0.25
-    elif len(last_line) < 40 and not _END.match(last_line[-1:]):
-        cost += 1.0  # a sub-heading belongs to what follows it
-    return cost
+        return 0.0
+    stop = units[end - 1][1]
+    if "\n" not in text[stop : units[end][0]]:
+        return 0.25
+    last = text[max(0, stop - 40) : stop]
+    is_heading = ("\n" in last or len(last) < 40) and last[-1] not in _STOPS
+    return 1.0 if is_heading else 0.0  # a sub-heading belongs to what follows it

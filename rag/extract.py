@@ -5,12 +5,9 @@ concepts and tokens meet it; how many are taken follows from these and from the 
 Does not cover whether to answer at all (judge.py).
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -19,8 +16,9 @@ from numpy.typing import NDArray
 from embeddings.embedder import Tokens
 from rag import chunking
 from rag.retrieve import Findings, Match, unit
+from rag.weights import logistic
 from rag.terms import Concept, normalise, spoken, written
-from rag.types import Article, Question
+from rag.types import Article
 
 Kind = Literal["list", "how_many", "when", "who", "where", "why", "other"]
 
@@ -63,7 +61,8 @@ class Candidate:
     """A sentence that may answer: `article.text[start:end]`, and how it meets the question.
 
     `late` is the mean best token match, `sharp` the same with telling tokens weighing more;
-    `here` says for each concept whether it stands in the sentence, `around` in its passage.
+    `here` says for each concept whether it stands in the sentence, `around` in its passage;
+    `row` is the best match of each of the question's tokens, shape (n,).
     """
 
     match: Match
@@ -74,6 +73,7 @@ class Candidate:
     sharp: float
     here: tuple[bool, ...]
     around: tuple[bool, ...]
+    row: NDArray[np.float32] = field(compare=False)
 
 
 FEATURES = (
@@ -86,6 +86,12 @@ FEATURES = (
 def kind_of(question: str) -> Kind:
     """What kind of answer a question wants."""
     return next((kind for kind, pattern in _KINDS if pattern.search(question)), "other")
+
+
+def fits_kind(kind: Kind, text: str) -> bool:
+    """Whether a text holds what this kind of question asks for: a number, a date, a person ..."""
+    pattern = _HAS.get(kind)
+    return pattern is None or pattern.search(text) is not None
 
 
 def candidates(findings: Findings, articles: Mapping[str, Article]) -> list[Candidate]:
@@ -119,7 +125,7 @@ def _candidate(
     around = tuple(a > 0 or b for a, b in zip(match.concepts, here, strict=True))
     late = float(row.mean()) if len(row) else 0.0
     sharp = float(row @ weights) if len(row) else 0.0
-    return Candidate(match, start, end, text[start:end], late, sharp, here, around)
+    return Candidate(match, start, end, text[start:end], late, sharp, here, around, row)
 
 
 def _stands(concept: Concept, form: str, sound: str) -> bool:
@@ -214,3 +220,173 @@ def _neighbour(
         if pool[i].match is pool[j].match:
             found[a] = values[b]
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A candidate as the choice sees it.
+
+    `meets` is, for each concept of the question, its idf if it stands in the passage, else 0.
+    """
+
+    article_id: str
+    start: int
+    end: int
+    text: str
+    probability: float
+    meets: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """A span to cite, of one or more neighbouring sentences, and the best probability in it."""
+
+    article_id: str
+    start: int
+    end: int
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Taste:
+    """How much is taken. Source: DECISIONS.md, choosing sentences."""
+
+    least: float  # probability of a further sentence
+    share: float  # of the best one's probability, at least
+    most: int  # sentences before growing
+    grow: float  # share of its neighbour's probability that draws a sentence in
+    chars: int  # a quote grows no longer than this
+
+
+USUAL = Taste(least=0.45, share=0.5, most=2, grow=0.2, chars=240)
+LISTS = Taste(least=0.2, share=0.3, most=8, grow=0.2, chars=320)
+OTHER_SIDE = 0.25  # of the question's idf that a second article must meet and the first doesn't
+_TWO_SIDES = re.compile(
+    r"和|与|以及|还有|分别|相比|比较|各|两[个地家]|\b(?:and|both|each|versus|vs|compare|compared|than)\b",
+    re.I,
+)
+_ORDINAL = re.compile(r"^[“]?(?:其[一二三四五六]|[一二三四五六]是|第[一二三四五六]|首先|其次|再次|最后|[1-6][.、)）])")
+GAP = 3  # characters that may stand between neighbouring sentences: a newline, spaces
+
+
+def chances(weights: Mapping[str, float], rows: NDArray[np.float64]) -> list[float]:
+    """The probability of each row of features that its sentence answers."""
+    return logistic(FEATURES, weights, rows)
+
+
+def seen(
+    pool: Sequence[Candidate], probabilities: Sequence[float], findings: Findings
+) -> list[Sentence]:
+    """The candidates as the choice sees them."""
+    return [
+        Sentence(
+            c.match.hit.passage.article_id,
+            c.start,
+            c.end,
+            c.text,
+            probability,
+            tuple(idf if a else 0.0 for idf, a in zip(findings.idf, c.around, strict=True)),
+        )
+        for c, probability in zip(pool, probabilities, strict=True)
+    ]
+
+
+def choose(question: str, sentences: Sequence[Sentence]) -> list[Quote]:
+    """The quotes that answer, best first; `sentences` best passage first, each once."""
+    if not sentences:
+        return []
+    kind = kind_of(question)
+    taste = LISTS if kind == "list" else USUAL
+    ranked = sorted(sentences, key=lambda s: -s.probability)
+    best = ranked[0].probability
+    taken = [ranked[0]] + [
+        s
+        for s in ranked[1 : taste.most]
+        if s.probability >= max(taste.least, taste.share * best)
+    ]
+    if kind == "list":
+        taken += _siblings(taken, sentences)
+    if _TWO_SIDES.search(question):
+        taken += _other_side(taken, sentences)
+    ordered = sorted(sentences, key=lambda s: (s.article_id, s.start))
+    grown = [_grow(s, ordered, taste) for s in taken]
+    return _merge(grown)
+
+
+def _siblings(taken: Sequence[Sentence], sentences: Sequence[Sentence]) -> list[Sentence]:
+    """The other items of an enumeration that one of the taken sentences belongs to."""
+    counted = {s.article_id for s in taken if _ORDINAL.match(s.text)}
+    return [
+        s
+        for s in sentences
+        if s.article_id in counted and _ORDINAL.match(s.text) and s not in taken
+    ]
+
+
+def _other_side(taken: Sequence[Sentence], sentences: Sequence[Sentence]) -> list[Sentence]:
+    """The best sentence of another article, if that article is about what is left of the question.
+
+    "How many A has X, and how many has Y?" is answered by two articles.
+    """
+    articles = {s.article_id for s in taken}
+    met = np.max([s.meets for s in sentences if s.article_id in articles], axis=0, initial=0.0)
+    total = float(np.max([s.meets for s in sentences], axis=0, initial=0.0).sum()) or 1.0
+    best: dict[str, Sentence] = {}
+    for s in sentences:
+        if s.article_id not in articles:
+            new = float(np.maximum(np.array(s.meets) - met, 0.0).sum())
+            seen = best.get(s.article_id)
+            if new >= OTHER_SIDE * total and (not seen or s.probability > seen.probability):
+                best[s.article_id] = s
+    return sorted(best.values(), key=lambda s: -s.probability)[:1]
+
+
+def _grow(sentence: Sentence, ordered: Sequence[Sentence], taste: Taste) -> Quote:
+    """Draws in neighbours that seem to answer too, and what a leading pronoun refers to."""
+    low = high = ordered.index(sentence)
+    while True:
+        before = ordered[low - 1] if low and _touch(ordered[low - 1], ordered[low]) else None
+        after = ordered[high + 1] if high + 1 < len(ordered) else None
+        if after and not _touch(ordered[high], after):
+            after = None
+        options = [
+            (s.probability, s is before)
+            for s in (before, after)
+            if s
+            and (
+                s.probability >= taste.grow * sentence.probability
+                or (s is before and low == high and _REFERS.match(sentence.text))
+            )
+            and max(ordered[high].end, s.end) - min(ordered[low].start, s.start) <= taste.chars
+        ]
+        if not options:
+            return Quote(
+                sentence.article_id, ordered[low].start, ordered[high].end, sentence.probability
+            )
+        if max(options)[1]:
+            low -= 1
+        else:
+            high += 1
+
+
+def _touch(first: Sentence, second: Sentence) -> bool:
+    return (
+        first.article_id == second.article_id and -1 <= second.start - first.end <= GAP
+    )
+
+
+def _merge(quotes: Sequence[Quote]) -> list[Quote]:
+    """Quotes that touch or overlap become one; best first."""
+    merged: list[Quote] = []
+    for quote in sorted(quotes, key=lambda q: (q.article_id, q.start)):
+        last = merged[-1] if merged else None
+        if last and last.article_id == quote.article_id and quote.start <= last.end + GAP:
+            merged[-1] = Quote(
+                last.article_id,
+                last.start,
+                max(last.end, quote.end),
+                max(last.probability, quote.probability),
+            )
+        else:
+            merged.append(quote)
+    return sorted(merged, key=lambda q: -q.probability)

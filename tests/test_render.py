@@ -6,13 +6,13 @@ import re
 from dataclasses import replace
 
 import pytest
-from fake_telegram import MAX_ENTITIES, MAX_UNITS, Refused, judge, units
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
 from bot import render
+from fake_telegram import MAX_ENTITIES, MAX_UNITS, Refused, judge, units
 from rag.types import Answer, Article, Citation, Fragment, Hit, Passage
 
 ARTICLE = Article(

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 import pytest
-from fake_telegram import FakeTelegram, Json, units
 
 from bot import render, telegram
 from bot.settings import Settings
+from fake_telegram import FakeTelegram, Json, units
 from rag.errors import (
     BadSettings,
     IndexMismatch,
@@ -614,7 +614,7 @@ async def test_run_says_when_telegram_refuses_the_token_without_showing_it(
 async def _get(server: FakeTelegram, method: str, **parameters: object) -> Json:
     async with httpx.AsyncClient() as client:
         url = f"{server.base_url}{server.token}/{method}"
-        return cast(Json, (await client.post(url, json=parameters)).json())
+        return cast("Json", (await client.post(url, json=parameters)).json())
 
 
 async def test_updates_come_again_until_an_offset_confirms_them(server: FakeTelegram) -> None:

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from build_pages import ENCODINGS, HERE, layouts
+
 from pagemaker import Layout, Line, PageArticle, Part, fragments, lay_out, mid_sentence_offsets
 
 Row = dict[str, Any]

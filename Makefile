@@ -1,0 +1,65 @@
+# Wenbao, the two commands: `make demo` asks the sample pages, `make test` checks the house.
+# Both need Python 3.11 or newer, make and a package index; everything lands in .venv/.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip
+INSTALL := $(PIP) install -qq -c requirements.lock
+RUNTIME := $(VENV)/.runtime
+DEV := $(VENV)/.dev
+PAGES := tests/data/sample/pages
+
+# Prints a dot every five seconds while the command behind it runs; its exit status counts.
+PATIENTLY = sh .ci/patiently
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test bench fit lock clean
+.DELETE_ON_ERROR:
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+venv: $(RUNTIME) ## install Wenbao into .venv
+
+$(BIN)/python:
+	@sh .ci/python $(VENV) $(PYTHON)
+
+$(RUNTIME): pyproject.toml requirements.lock | $(BIN)/python
+	@echo "Installing Wenbao into $(VENV): about 1.9 GB, two minutes the first time."
+	@$(PATIENTLY) $(INSTALL) -e .
+	@touch $@
+
+$(DEV): pyproject.toml requirements.lock | $(BIN)/python
+	@echo "Installing Wenbao and its tools into $(VENV): about 2 GB, two minutes the first time."
+	@$(PATIENTLY) $(INSTALL) -e '.[dev]'
+	@touch $(RUNTIME) $@
+
+demo: export WENBAO_HOME := .wenbao/demo
+demo: export WENBAO_MODEL_CACHE := .wenbao/models
+demo: $(RUNTIME) ## index the sample pages and ask them three questions
+	@$(BIN)/wenbao ingest $(PAGES)
+	@$(BIN)/wenbao ask "what did the Yanta district members propose to make things easier for old people?"
+	@$(BIN)/wenbao ask "三地连线之后，敖汉为小米做了哪三件事？"
+	@$(BIN)/wenbao ask "what will the weather be like in Lanzhou tomorrow?"
+
+test: $(DEV) ## format, lint, types, import contracts and all tests that need no key
+	@sh .ci/browser
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/pytest -m "not live" --hypothesis-profile=ci
+
+bench: $(DEV) ## passages a second and milliseconds a question, beside sentence-transformers
+	@$(BIN)/python tests/bench/speed.py
+
+fit: $(DEV) ## fit what decides answers, on the tuning half of the sample questions
+	@$(BIN)/python tests/bench/fit.py
+
+lock: ## resolve pyproject.toml afresh into requirements.lock
+	@sh .ci/lock $(PYTHON)
+
+clean: ## remove the environment, the demo, the built model and all caches
+	rm -rf $(VENV) .wenbao build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .import_linter_cache
+	find bot rag embeddings tests -name __pycache__ -prune -exec rm -rf {} +

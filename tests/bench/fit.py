@@ -1,0 +1,237 @@
+"""Fits `rag/weights.json`: which sentence answers, and whether there is an answer at all.
+
+Run by `make fit`. Data: the tuning half of the sample questions, and development data where it is
+at hand (`../shared/eval`); `--also CORPUS QUESTIONS` adds more. Never the test half.
+Cross-validated by data set, so that the figures it prints are of questions it hasn't seen.
+"""
+
+import argparse
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embeddings.embedder import Embedder
+from embeddings.serving import load
+from rag import extract, judge
+from rag.glossary import open_glossary
+from rag.ingest import ingest
+from rag.records import Records
+from rag.retrieve import Findings, Retriever
+from rag.store import VectorIndex
+from rag.types import Article, Question
+from rag.weights import PATH, logistic
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLE = ROOT / "tests" / "data" / "sample"
+XQUAD = ROOT.parent / "shared" / "eval" / "xquad"
+REFUSED_ANSWERABLE = 0.05  # the share that the threshold may cost
+Span = tuple[str, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One question over one corpus, as the two models see it; `good` marks sentences that answer.
+
+    An answerable question whose answer wasn't found among the sentences teaches neither model.
+    """
+
+    group: str
+    weight: float
+    question: Question
+    findings: Findings
+    pool: list[extract.Candidate]
+    rows: NDArray[np.float64]
+    good: NDArray[np.float64]
+    answerable: bool
+
+
+def examples(
+    group: str, weight: float, corpus: Path, questions: Path, embedder: Embedder, cache: Path
+) -> Iterator[Example]:
+    """Asks every question of a file over a temporary index of a corpus."""
+    with tempfile.TemporaryDirectory() as home:
+        records = Records(Path(home))
+        index = VectorIndex(Path(home), records)
+        ingest([corpus], records, index, embedder)
+        articles = {a.article_id: a for a in records.articles(limit=100_000)}
+        retriever = Retriever(records, index, embedder, open_glossary(cache).lookup)
+        for line in questions.read_text(encoding="utf-8").splitlines():
+            yield _example(group, weight, json.loads(line), retriever, articles)
+        records.close()
+
+
+def _example(
+    group: str,
+    weight: float,
+    asked: dict[str, object],
+    retriever: Retriever,
+    articles: dict[str, Article],
+) -> Example:
+    language = "en" if str(asked["lang"]).startswith("en") else "zh"
+    question = Question(str(asked["question"]), language)
+    findings = retriever.search(question)
+    pool = extract.candidates(findings, articles)
+    spans = _spans(asked, articles)
+    ids = set(asked.get("passage_ids") or ()) & set(articles)  # type: ignore[call-overload]
+    answers = [str(a) for a in asked.get("answers") or ()]  # type: ignore[attr-defined]
+    good = [
+        any(_covers(c, span) for span in spans)
+        or (c.match.hit.passage.article_id in ids and any(a in c.text for a in answers))
+        for c in pool
+    ]
+    answerable = bool(asked["answerable"]) and bool(spans or ids)
+    rows = extract.features(question.text, findings, pool)
+    return Example(group, weight, question, findings, pool, rows, np.array(good, float), answerable)
+
+
+def _spans(asked: dict[str, object], articles: dict[str, Article]) -> list[Span]:
+    found = []
+    for evidence in asked.get("evidence") or ():  # type: ignore[attr-defined]
+        for article in articles.values():
+            if (at := article.text.find(evidence)) >= 0:
+                found.append((article.article_id, at, at + len(evidence)))
+    return found
+
+
+def _covers(candidate: extract.Candidate, span: Span) -> bool:
+    article_id, start, end = span
+    overlap = min(end, candidate.end) - max(start, candidate.start)
+    return candidate.match.hit.passage.article_id == article_id and overlap * 2 >= end - start
+
+
+def fit(
+    rows: NDArray[np.float64], labels: NDArray[np.float64], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Weighted logistic regression with a ridge of 1, by Newton's method."""
+    found = np.zeros(rows.shape[1])
+    ridge = np.eye(rows.shape[1])
+    for _ in range(50):
+        p = 1 / (1 + np.exp(-np.clip(rows @ found, -30, 30)))
+        slope = rows.T @ (weights * (p - labels)) + found
+        curve = (rows * (weights * p * (1 - p))[:, None]).T @ rows + ridge
+        found -= np.linalg.solve(curve, slope)
+    return found
+
+
+def fit_sentences(some: Sequence[Example]) -> dict[str, float]:
+    """The sentence model, from answerable questions whose answer is among the sentences."""
+    used = [e for e in some if e.answerable and e.good.any()]
+    weights = np.concatenate([np.full(len(e.good), e.weight) for e in used])
+    found = fit(
+        np.concatenate([e.rows for e in used]), np.concatenate([e.good for e in used]), weights
+    )
+    return dict(zip(extract.FEATURES, (round(float(w), 4) for w in found), strict=True))
+
+
+def judge_rows(some: Sequence[Example], sentence: dict[str, float]) -> NDArray[np.float64]:
+    """What the judge sees of each example."""
+    return np.array(
+        [
+            judge.features(e.question, e.findings, e.pool, extract.chances(sentence, e.rows))
+            for e in some
+        ]
+    )
+
+
+def fit_judge(some: Sequence[Example], sentence: dict[str, float]) -> dict[str, float]:
+    """The judge, from all questions."""
+    labels = np.array([float(e.answerable) for e in some])
+    weights = np.array([e.weight for e in some])
+    found = fit(judge_rows(some, sentence), labels, weights)
+    return dict(zip(judge.FEATURES, (round(float(w), 4) for w in found), strict=True))
+
+
+def auroc(scores: NDArray[np.float64], labels: NDArray[np.float64]) -> float:
+    """Chance that an answerable question scores above an unanswerable one."""
+    good, bad = scores[labels > 0], scores[labels == 0]
+    if not len(good) or not len(bad):
+        return float("nan")
+    wins = (good[:, None] > bad).sum() + 0.5 * (good[:, None] == bad).sum()
+    return float(wins / (len(good) * len(bad)))
+
+
+def main() -> None:
+    """Fits, prints the cross-validated figures, writes the weights."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--also", nargs=2, action="append", default=[], type=Path)
+    parser.add_argument("--models", type=Path, default=ROOT / ".wenbao" / "models")
+    args = parser.parse_args()
+    embedder = load("packaged", args.models, print)
+    sets = [("sample", 2.0, SAMPLE / "pages", SAMPLE / "questions.tune.jsonl")]
+    sets += [(q.stem, 2.0, c, q) for c, q in args.also]
+    with tempfile.TemporaryDirectory() as folder:
+        sets += list(_xquad(Path(folder)))
+        data = [
+            example
+            for group, weight, corpus, questions in sets
+            for example in examples(group, weight, corpus, questions, embedder, args.models)
+        ]
+    held_out(data)
+    sentence = fit_sentences(data)
+    weights = fit_judge(data, sentence)
+    threshold = _threshold(data, sentence, weights)
+    written = {
+        "model": embedder.name,
+        "sentence": sentence,
+        "judge": weights,
+        "threshold": round(threshold, 4),
+    }
+    PATH.write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
+    print(f"wrote {PATH.name}, threshold {threshold:.3f}")
+
+
+def held_out(data: Sequence[Example]) -> None:
+    """Prints how each data set fares under weights fitted on the others."""
+    for group in dict.fromkeys(e.group for e in data):
+        train = [e for e in data if e.group.split("-")[0] != group.split("-")[0]] or list(data)
+        test = [e for e in data if e.group == group]
+        sentence = fit_sentences(train)
+        weights = fit_judge(train, sentence)
+        scores = np.array(logistic(judge.FEATURES, weights, judge_rows(test, sentence)))
+        labels = np.array([float(e.answerable) for e in test])
+        best = [
+            e.good[int(np.argmax(extract.chances(sentence, e.rows)))]
+            for e in test
+            if e.answerable and len(e.good)
+        ]
+        print(
+            f"{group:16} n {len(test):4}  best sentence right {np.mean(best):.3f}"
+            f"  judge AUROC {auroc(scores, labels):.3f}"
+        )
+
+
+def _threshold(
+    data: Sequence[Example], sentence: dict[str, float], weights: dict[str, float]
+) -> float:
+    """The probability that loses at most the stated share of answerable questions on pages."""
+    pages = [e for e in data if e.weight > 1 and e.answerable]
+    scores = logistic(judge.FEATURES, weights, judge_rows(pages, sentence))
+    return float(np.quantile(scores, REFUSED_ANSWERABLE))
+
+
+def _xquad(folder: Path) -> Iterator[tuple[str, float, Path, Path]]:
+    """XQuAD with four paragraphs in ten left out: their questions have no answer any more."""
+    if not XQUAD.is_dir():
+        return
+    for language, directions in (("zh", ("en-zh", "zh-zh")), ("en", ("en-en",))):
+        lines = (XQUAD / f"passages.{language}.jsonl").read_text(encoding="utf-8").splitlines()
+        kept = [line for i, line in enumerate(lines) if not _is_left_out(json.loads(line), i)]
+        corpus = folder / f"{language}.jsonl"
+        corpus.write_text("\n".join(kept), encoding="utf-8")
+        for direction in directions:
+            yield f"xquad-{direction}", 0.2, corpus, XQUAD / f"questions.{direction}.jsonl"
+
+
+def _is_left_out(passage: dict[str, str], i: int) -> bool:
+    """Some whole articles, half of some others, and one paragraph in seven of the rest."""
+    article = int(passage["id"].split("-")[1]) % 5
+    return article == 0 or (article == 1 and i % 2 == 0) or i % 7 == 3
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""Stand-ins that behave: what they give has the properties that the house relies on."""
+
+from collections.abc import Iterator, Sequence
+from zlib import crc32
+
+import numpy as np
+
+from embeddings.embedder import TOKEN_SCALE, Embedding, Tokens, Vector, Vectors, no_tokens
+
+
+class HashingEmbedder:
+    """An embedder without a model: texts that share character pairs are close.
+
+    Each character and each pair of neighbours is hashed to a direction, so that ranking is real,
+    the same on every machine and in every run. It knows no meaning: 雁塔 and Yanta are strangers.
+    """
+
+    def __init__(self, dim: int = 256, name: str = "hashing@1") -> None:
+        self._dim = dim
+        self._name = name
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def dim(self) -> int:
+        return self._dim
+
+    def embed_passages(self, texts: Sequence[str]) -> Vectors:
+        return np.array([self._vector(text) for text in texts], np.float32).reshape(-1, self._dim)
+
+    def embed_query(self, text: str) -> Embedding:
+        return Embedding(self._vector(text), self._tokens(text))
+
+    def embed_tokens(self, texts: Sequence[str]) -> list[Tokens]:
+        return [self._tokens(text) for text in texts]
+
+    def _vector(self, text: str) -> Vector:
+        total = np.zeros(self._dim, np.float32)
+        for _, gram in _grams(text):
+            total += self._direction(gram)
+        return _unit(total if total.any() else self._direction(""))
+
+    def _tokens(self, text: str) -> Tokens:
+        """One token a pair of characters."""
+        pairs = [(at, gram) for at, gram in _grams(text) if len(gram) == 2]
+        if not pairs:
+            return no_tokens()
+        rows = np.array([self._direction(gram) for _, gram in pairs]) * TOKEN_SCALE
+        starts = np.array([at for at, _ in pairs], np.uint16)
+        ends = (starts + 2).astype(np.uint16)
+        return Tokens(np.rint(rows).astype(np.int8), starts, ends)
+
+    def _direction(self, gram: str) -> Vector:
+        dice = np.random.default_rng(crc32(gram.encode()))
+        return _unit(dice.standard_normal(self._dim).astype(np.float32))
+
+
+def _grams(text: str) -> Iterator[tuple[int, str]]:
+    """Characters and pairs of neighbours with their offsets; case and spaces don't count."""
+    text = "".join(char.lower() if len(char.lower()) == 1 else char for char in text)
+    for at, char in enumerate(text):
+        if not char.isspace():
+            yield at, char
+            if at + 1 < len(text) and not text[at + 1].isspace():
+                yield at, text[at : at + 2]
+
+
+def _unit(vector: Vector) -> Vector:
+    scaled: Vector = vector / np.linalg.norm(vector)
+    return scaled

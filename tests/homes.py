@@ -1,0 +1,140 @@
+"""Small homes of articles for tests, and a process of its own that works on one.
+
+Run as `python homes.py HOME PATH...` it ingests as the command line does, with the hashing
+embedder; a test may kill it.
+"""
+
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import import_module
+from pathlib import Path
+
+from embeddings.embedder import Tokens, Vector, Vectors
+from fakes import HashingEmbedder
+from rag import ingest
+from rag.ingest import Report, Watcher
+from rag.records import Records
+from rag.store import VectorIndex
+from rag.types import Article
+
+ROOT = Path(__file__).resolve().parents[1]
+_WORDS = (
+    "区政协 委员 建议 数据 共享 企业 服务 社区 养老 食堂 停车 水质 河道 古树 校园 图书馆 菜场 调研"
+    " 座谈会 街道 居民 电梯 补贴 政策 宣传 上门 窗口 流程 责任 清单 半年 公示 评议 农田 灌溉 物流"
+).split()
+
+
+class CountingEmbedder(HashingEmbedder):
+    """Keeps the texts it was given, and its directions, which costs tests less."""
+
+    def __init__(self, dim: int = 32, name: str = "hashing@1") -> None:
+        super().__init__(dim, name)
+        self.embedded: list[str] = []
+
+    def embed_passages(self, texts: Sequence[str]) -> Vectors:
+        self.embedded.extend(texts)
+        return super().embed_passages(texts)
+
+    def embed_tokens(self, texts: Sequence[str]) -> list[Tokens]:
+        return [self._tokens(text[:12]) for text in texts]
+
+    def _direction(self, gram: str) -> Vector:
+        return _direction(self.dim, gram)
+
+
+@lru_cache(maxsize=100_000)
+def _direction(dim: int, gram: str) -> Vector:
+    return HashingEmbedder(dim)._direction(gram)
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """What `open_app` wires, with the stand-in embedder."""
+
+    folder: Path
+    records: Records
+    index: VectorIndex
+    embedder: CountingEmbedder
+
+    @classmethod
+    def at(cls, folder: Path, embedder: CountingEmbedder | None = None) -> "Home":
+        records = Records(folder)
+        return cls(folder, records, VectorIndex(folder, records), embedder or CountingEmbedder())
+
+    def ingest(self, *paths: Path, sync: bool = False, watcher: Watcher | None = None) -> Report:
+        return ingest.ingest(
+            paths, self.records, self.index, self.embedder, sync=sync, watcher=watcher
+        )
+
+    def remove(self, *ids: str) -> int:
+        return ingest.remove(ids, self.records, self.index)
+
+    def nearest(self, text: str, limit: int = 3) -> list[str]:
+        """The texts of the passages that the vector index finds."""
+        ids = self.index.search(self.embedder.embed_query(text).vector, limit)
+        found = {p.passage.passage_id: p.passage.text for p in self.records.passages_by_id(ids)}
+        return [found[id_] for id_ in ids]
+
+    def generations(self) -> list[str]:
+        """What lies in the folder of the vector index."""
+        return sorted(path.name for path in (self.folder / "vectors").iterdir())
+
+    def state(self) -> tuple[list[Article], list[str], list[str]]:
+        """All that must be the same after the same files: articles, passages, ids in the index."""
+        passages = sorted(self.records.passage_ids())
+        vector = self.embedder.embed_query("区政协").vector
+        indexed = sorted(self.index.search(vector, 1_000_000))
+        return self.records.articles("", 1_000_000), passages, indexed
+
+    def close(self) -> None:
+        self.index.close()
+        self.records.close()
+
+
+def prose(seed: int, sentences: int = 12) -> str:
+    """Some sentences that no other seed gives."""
+    dice = random.Random(seed)
+    lines = ("".join(dice.choices(_WORDS, k=9)) for _ in range(sentences))
+    return "".join(f"第{seed}号{line}。" for line in lines)
+
+
+def article(seed: int, **fields: str) -> dict[str, str]:
+    """A line of an articles file."""
+    return {"id": f"a{seed:05d}", "title": f"第{seed}篇", "text": prose(seed), **fields}
+
+
+def write_articles(path: Path, articles: Sequence[dict[str, str]]) -> Path:
+    lines = [json.dumps(each, ensure_ascii=False) for each in articles]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def start_ingest(home: Path, *paths: Path) -> "subprocess.Popen[str]":
+    """An ingest in a process of its own; it prints `ready` before it begins."""
+    command = [sys.executable, __file__, str(home), *map(str, paths)]
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+
+
+def main(home: str, *paths: str) -> None:
+    import_module("chromadb")  # before `ready`, so that what follows is work
+    opened = Home.at(Path(home))
+    print("ready", flush=True)
+    report = opened.ingest(*map(Path, paths))
+    opened.close()
+    print(json.dumps(report.to_json()), flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
