@@ -20,7 +20,7 @@ from rag.weights import logistic
 from rag.terms import Concept, normalise, spoken, written
 from rag.types import Article
 
-Kind = Literal["list", "how_many", "when", "who", "where", "why", "other"]
+Kind = Literal["proposal", "list", "how_many", "when", "who", "where", "why", "other"]
 
 PASSAGES = 8  # whose sentences are considered
 MAX_SENTENCES = {"list": 8}
@@ -28,11 +28,17 @@ USUAL_SENTENCES = 2
 
 _KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     (
+        "proposal",
+        re.compile(
+            r"建议|提议|提案|主张|呼吁|对策|支招|\b(?:propos|suggest|recommend|advi[sc]e|advocat|urge)",
+            re.I,
+        ),
+    ),
+    (
         "list",
         re.compile(
-            r"哪些|哪几|分别|列举|有何建议|什么建议|提出了什么|\b(?:which|what)\b.*\b(?:\w+s|ideas)\b.*\?*$"
-            r"|\b(?:list|propose|proposed|proposals|suggest|suggested|recommend|recommended"
-            r"|measures|steps|ways|three|four|five)\b",
+            r"哪些|哪几|分别|列举|\b(?:which|what)\b.*\b(?:\w+s|ideas)\b.*\?*$"
+            r"|\b(?:list|measures|steps|ways|three|four|five)\b",
             re.I,
         ),
     ),
@@ -42,17 +48,21 @@ _KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     ("where", re.compile(r"哪里|哪儿|何地|什么地方|在哪|\bwhere\b", re.I)),
     ("why", re.compile(r"为什么|为何|原因|\bwhy\b|reason", re.I)),
 )
+_PROPOSES = re.compile(
+    r"建议(?![案书表的很]|已|采纳)|呼吁|提议|主张|应当|应该|要(?:加|推|完|增|建|把|打|围|引)"
+    r"|\b(?:propos|suggest|recommend|urge|should)"
+)
 _HAS: dict[Kind, re.Pattern[str]] = {
     "how_many": re.compile(r"\d|[一二三四五六七八九十百千万亿两]"),
     "when": re.compile(r"\d+ *[年月日]|近年|去年|今年|日前|目前|\b(?:19|20)\d\d\b"),
     "why": re.compile(r"因|为了|由于|旨在|because|since|due to"),
+    "proposal": _PROPOSES,
     "list": re.compile(r"建议|要|、|;|；|一是|首先|以及|希望|呼吁"),
     "who": re.compile(r"主席|书记|委员|主任|介绍|表示|记者|说|局长|长"),
     "where": re.compile(r"在|省|市|区|县|镇|村|街|路"),
 }
 
 
-_PROPOSES = re.compile(r"建议|提出|呼吁|希望|应当|要[^求素]|propos|suggest|recommend|urge|should")
 _REFERS = re.compile(r"[“]?(?:这|该|其|他|她|它|此|同时|It |They |He |She |This |These )")
 
 
@@ -61,7 +71,8 @@ class Candidate:
     """A sentence that may answer: `article.text[start:end]`, and how it meets the question.
 
     `late` is the mean best token match, `sharp` the same with telling tokens weighing more;
-    `here` says for each concept whether it stands in the sentence, `around` in its passage;
+    `here` says for each concept whether it stands in the sentence or its article's heading, which
+    every sentence is about; `around` whether it stands in the passage;
     `row` is the best match of each of the question's tokens, shape (n,).
     """
 
@@ -79,7 +90,7 @@ class Candidate:
 FEATURES = (
     "bias late late_gap sharp_gap coverage coverage_gap around around_gap names passage_gap"
     " token_gap same_article first kind length heading refers before after"
-    " list list_proposes list_same list_late list_coverage"
+    " list list_same list_late list_coverage proposal proposes proposes_same proposes_first"
 ).split()
 
 
@@ -105,7 +116,7 @@ def candidates(findings: Findings, articles: Mapping[str, Article]) -> list[Cand
     matches = np.array([_token_matches(query, *place) for place in places])
     weights = _telling(matches) if len(places) else matches
     return [
-        _candidate(findings, place, articles[place[0].hit.passage.article_id].text, row, weights)
+        _candidate(findings, place, articles[place[0].hit.passage.article_id], row, weights)
         for place, row in zip(places, matches, strict=True)
     ]
 
@@ -113,19 +124,20 @@ def candidates(findings: Findings, articles: Mapping[str, Article]) -> list[Cand
 def _candidate(
     findings: Findings,
     place: tuple[Match, int, int],
-    text: str,
+    article: Article,
     row: NDArray[np.float32],
     weights: NDArray[np.float32],
 ) -> Candidate:
     match, start, end = place
-    plain = normalise(text[start:end])
+    text = article.text[start:end]
+    plain = normalise(f"{article.title} {article.subtitle} | {text}")
     form = written(plain)
     sound = spoken(plain) if any(concept.sounds for concept in findings.concepts) else ""
     here = tuple(_stands(concept, form, sound) for concept in findings.concepts)
     around = tuple(a > 0 or b for a, b in zip(match.concepts, here, strict=True))
     late = float(row.mean()) if len(row) else 0.0
     sharp = float(row @ weights) if len(row) else 0.0
-    return Candidate(match, start, end, text[start:end], late, sharp, here, around, row)
+    return Candidate(match, start, end, text, late, sharp, here, around, row)
 
 
 def _stands(concept: Concept, form: str, sound: str) -> bool:
@@ -171,7 +183,7 @@ def features(question: str, findings: Findings, pool: Sequence[Candidate]) -> ND
     first = np.array([float(c.match is pool[0].match) for c in pool])
     late_gap, coverage_gap = (late - late.max()) * 20, coverage - coverage.max()
     has = _HAS.get(kind)
-    is_list = float(kind == "list")
+    is_list, is_proposal = float(kind == "list"), float(kind == "proposal")
     proposes = np.array([float(bool(_PROPOSES.search(c.text))) for c in pool])
     columns = [
         np.ones(len(pool)),
@@ -194,10 +206,13 @@ def features(question: str, findings: Findings, pool: Sequence[Candidate]) -> ND
         _neighbour(pool, late_gap, -1),
         _neighbour(pool, late_gap, 1),
         np.full(len(pool), is_list),
-        is_list * proposes,
         is_list * same_article,
         is_list * late_gap,
         is_list * coverage_gap,
+        np.full(len(pool), is_proposal),
+        is_proposal * proposes,
+        is_proposal * proposes * same_article,
+        is_proposal * proposes * first,
     ]
     return np.stack(columns, axis=1)
 
@@ -260,6 +275,7 @@ class Taste:
 
 USUAL = Taste(least=0.45, share=0.5, most=2, grow=0.2, chars=240)
 LISTS = Taste(least=0.2, share=0.3, most=8, grow=0.2, chars=320)
+PROPOSES_SHARE = 0.35  # of the best sentence's probability that a proposing sentence must have
 OTHER_SIDE = 0.25  # of the question's idf that a second article must meet and the first doesn't
 _TWO_SIDES = re.compile(
     r"和|与|以及|还有|分别|相比|比较|各|两[个地家]|\b(?:and|both|each|versus|vs|compare|compared|than)\b",
@@ -296,7 +312,7 @@ def choose(question: str, sentences: Sequence[Sentence]) -> list[Quote]:
     if not sentences:
         return []
     kind = kind_of(question)
-    taste = LISTS if kind == "list" else USUAL
+    taste = LISTS if kind in ("list", "proposal") else USUAL
     ranked = sorted(sentences, key=lambda s: -s.probability)
     best = ranked[0].probability
     taken = [ranked[0]] + [
@@ -304,13 +320,28 @@ def choose(question: str, sentences: Sequence[Sentence]) -> list[Quote]:
         for s in ranked[1 : taste.most]
         if s.probability >= max(taste.least, taste.share * best)
     ]
-    if kind == "list":
+    if kind == "proposal":
+        taken = _proposals(taken, sentences)
+    if taste is LISTS:
         taken += _siblings(taken, sentences)
     if _TWO_SIDES.search(question):
         taken += _other_side(taken, sentences)
     ordered = sorted(sentences, key=lambda s: (s.article_id, s.start))
     grown = [_grow(s, ordered, taste) for s in taken]
     return _merge(grown)
+
+
+def _proposals(taken: Sequence[Sentence], sentences: Sequence[Sentence]) -> list[Sentence]:
+    """What the best article proposes, without what stands around it; else what was taken."""
+    best = taken[0]
+    proposing = [
+        s
+        for s in sentences
+        if s.article_id == best.article_id
+        and s.probability >= PROPOSES_SHARE * best.probability
+        and _PROPOSES.search(s.text)
+    ]
+    return sorted(proposing, key=lambda s: -s.probability) or list(taken)
 
 
 def _siblings(taken: Sequence[Sentence], sentences: Sequence[Sentence]) -> list[Sentence]:

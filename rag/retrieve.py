@@ -5,6 +5,7 @@ match with a passage token). The weights are fitted on development data (DECISIO
 """
 
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -53,7 +54,7 @@ class Findings:
     concepts: tuple[Concept, ...]
     idf: tuple[float, ...]
     tokens: Tokens
-    vector: Vector
+    embed_ms: float
 
     @property
     def hits(self) -> list[Hit]:
@@ -78,14 +79,16 @@ class Retriever:
         Raises:
             StoreUnavailable: if the index can't be read.
         """
+        started = time.perf_counter()
         asked = self._embedder.embed_query(question.text)
+        embed_ms = (time.perf_counter() - started) * 1000
         found = concepts(question.text, self._gloss)
         passages = self._candidates(question, asked.vector, found)
         idf, parts = self._lexical(found, passages)
         matches = _fuse(passages, asked.vector, parts)
         top = self._late(matches[:RERANKED], asked.tokens)
         ranked = sorted(top, key=lambda match: -match.hit.score)
-        return Findings(tuple(ranked), found, idf, asked.tokens, asked.vector)
+        return Findings(tuple(ranked), found, idf, asked.tokens, embed_ms)
 
     def _candidates(
         self, question: Question, vector: Vector, found: Sequence[Concept]

@@ -40,14 +40,13 @@ PROBE_TIMEOUT_S = 120
 WRITER_WAIT_S = 600  # an ingest waits that long for another one
 REPAIR_WAIT_S = 15  # a question that finds no index waits that long for whoever is making one
 RETRY_S = 60  # a stale index that can't be mended still serves; tried again after that
-COPY_SHARE = 0.25  # a change smaller than this share of the index is made to a copy
+COPY_SHARE = 0.25  # changes up to this share of the index are made to a copy, then it's built anew
 _COLLECTION = "passages"
-_HNSW: Any = {
+_HNSW = {
     "space": "cosine",
     "ef_construction": 200,
     "ef_search": 200,
     "max_neighbors": 32,
-    "sync_threshold": BATCH,
 }
 _SELF_QUERIES = 5
 Progress = Callable[[int, int], None]
@@ -57,13 +56,14 @@ Progress = Callable[[int, int], None]
 class Manifest:
     """What a verified generation held when it was verified.
 
-    `deleted` counts the rows deleted since it was built from scratch: they still take their room.
-    `files` are the size and time of each index file, `digests` its content.
+    `changed` counts the rows added and deleted since it was built from scratch: Chroma never gives
+    the room of a deleted one back. `files` are the size and time of each index file, `digests` its
+    content.
     """
 
     revision: int
     count: int
-    deleted: int
+    changed: int
     files: dict[str, list[int]]
     digests: dict[str, str]
 
@@ -205,10 +205,10 @@ class VectorIndex:
         try:
             with _translated():
                 self._folder.mkdir(parents=True, exist_ok=True)
-                copied = None if from_scratch else self._update(work, wanted, progress)
-                if copied is None:
+                changed = None if from_scratch else self._update(work, wanted, progress)
+                if changed is None:
                     self._fill(work, wanted, progress)
-                _write_manifest(work, revision, len(wanted), copied or 0)
+                _write_manifest(work, revision, len(wanted), changed or 0)
                 _sync(work)
                 os.replace(work, self._folder / name)
                 self._point_to(name)
@@ -239,7 +239,7 @@ class VectorIndex:
             return self._open[-1]
 
     def _update(self, work: Path, wanted: set[str], progress: Progress | None) -> int | None:
-        """Makes a copy of the current generation hold what is wanted; gives how many rows are dead.
+        """Makes a copy of the current generation hold what is wanted; gives `Manifest.changed`.
 
         None if there is none, too much has changed, or the copy turns out to be damaged.
         """
@@ -248,33 +248,39 @@ class VectorIndex:
         most = COPY_SHARE * len(wanted)
         if manifest is None or abs(manifest.count - len(wanted)) > most or not _is_sound(old):
             return None
+        copy = work.with_name(f"{work.name}-copy")  # Chroma opens no path twice if the first failed
         try:
             with _translated():
-                shutil.copytree(old, work)
-                (work / "manifest.json").unlink()
-                with _opened(work) as client:
+                shutil.copytree(old, copy)
+                (copy / "manifest.json").unlink()
+                with _opened(copy) as client:
                     collection = client.get_collection(_COLLECTION, embedding_function=None)
                     have = _ids(collection)
-                    deleted = manifest.deleted + len(have - wanted)
-                    pays = deleted + len(wanted - have) <= most
+                    changed = manifest.changed + len(have ^ wanted)
+                    pays = changed <= most
                     if pays:
                         _delete(collection, have - wanted)
                         self._add(collection, wanted - have, progress)
                 if pays:
-                    _verify(work, len(wanted))
-                    return deleted
+                    _verify(copy, len(wanted))
+                    os.replace(copy, work)
+                    return changed
         except StoreUnavailable as exc:
             log.warning("the vector index can't be updated (%s); it is built anew", exc)
-        shutil.rmtree(work, ignore_errors=True)
+        finally:
+            shutil.rmtree(copy, ignore_errors=True)
         return None
 
     def _fill(self, work: Path, wanted: set[str], progress: Progress | None) -> None:
-        """Builds a generation from nothing but the records."""
+        """Builds a generation from nothing but the records.
+
+        The threshold makes Chroma write its files now: those of an index that never reached it are
+        written anew by every process that opens it.
+        """
+        hnsw: Any = {**_HNSW, "sync_threshold": min(BATCH, max(1, len(wanted)))}
         with _opened(work) as client:
             collection = client.create_collection(
-                _COLLECTION,
-                embedding_function=None,
-                configuration={"hnsw": _HNSW},
+                _COLLECTION, embedding_function=None, configuration={"hnsw": hnsw}
             )
             self._add(collection, wanted, progress)
         _verify(work, len(wanted))
@@ -425,8 +431,8 @@ def _digests(folder: Path) -> dict[str, str]:
     return found
 
 
-def _write_manifest(folder: Path, revision: int, count: int, deleted: int) -> None:
-    manifest = Manifest(revision, count, deleted, _status(folder), _digests(folder))
+def _write_manifest(folder: Path, revision: int, count: int, changed: int) -> None:
+    manifest = Manifest(revision, count, changed, _status(folder), _digests(folder))
     (folder / "manifest.json").write_text(json.dumps(asdict(manifest)), encoding="utf-8")
 
 

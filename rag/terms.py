@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Literal
 
 from rag.glossary import MAX_WORDS, name_readings, stem
@@ -67,22 +68,43 @@ _STOP_CHINESE = re.compile(
 
 
 _PLACE = re.compile(
-    r"(?:(?<=[省市州区县旗])|(?<![㐀-鿿])|(?<=[在和与及、的年]))(?![年和与在及对])([㐀-鿿]{1,3}?[省市区县旗镇乡村])"
+    r"(?:(?<=[省市州区县旗])|(?<![㐀-鿿])|(?<=[在和与及、的年]))(?![年和与在及对])"
+    r"([㐀-鿿]{1,3}?[省市区县旗镇乡村])"
 )
-_COMMON_PLACE = re.compile(r"^(?:去|今|明|全|本|该|各|哪|几|多|城|社|地|小|园|景|某|县|区|市|这|那|两|每|乡|农|山|新|老|我)|[园山地社城小片校]区$|[超夜菜早集股楼]市$")
+_COMMON_PLACE = re.compile(
+    r"^(?:去|今|明|全|本|该|各|哪|几|多|城|社|地|小|园|景|某|县|区|市|这|那|两|每|乡|农|山|新|老|我)"
+    r"|[园山地社城小片校]区$|[超夜菜早集股楼]市$"
+)
+# The hundred or so commonest surnames and some more, less those that mostly begin other words.
+_SURNAMES = frozenset(
+    "赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨朱秦许何吕施张孔曹严华金魏陶姜戚谢邹喻苏潘葛范彭郎鲁韦马苗方俞"
+    "任袁柳鲍史唐费岑薛雷贺倪汤滕殷罗毕郝邬安于傅卞齐康伍余卜顾孟黄穆萧肖尹姚邵汪祁毛狄米臧戴谈宋"
+    "庞熊纪舒屈项祝董梁杜阮蓝闵席季贾路娄江童颜郭梅盛林钟徐邱骆高夏蔡田樊胡凌霍虞万柯管卢莫房裘解"
+    "丁邓单洪左石崔吉龚程邢裴陆荣翁甄曲封储靳段焦牧侯宓全宁仇甘厉武符刘景詹束龙叶黎薄白蒲赖卓池乔"
+    "闻翟谭姬申冉郦桑牛边燕冀尚温庄晏柴瞿阎慕连习艾向古易廖耿匡寇聂关荆游竺阳佘付佟单车饶曾沙丰巫"
+)
+_NO_NAME = re.compile(r"[性证松赛费票店馆厂厅院器机车品病法者员周花茶塔卜率节站路桥河湖村镇县市区]$")
+# Words that a question is worded with, whatever it is about.
+_EMPTY_WORDS = frozenset(
+    "时候 方面 问题 东西 地方 情况 意思 起来 出来 上去 下来 没有 应该 知道 觉得 具体 方式 原因 事情 内容"
+    " 接下来 列出来 列出 回事 怎么回事 啥意思 一起 提出 提到 说到 认为 表示 介绍 可能 不可 想要 需要 时间".split()
+)
+_CONTENT_TAGS = ("n", "v", "a", "i", "l", "j", "s", "z", "b", "e")
 
 
 @dataclass(frozen=True, slots=True)
 class Concept:
     """One thing asked about; `spellings` are substrings of normalised text, `sounds` of syllables.
 
-    `surface` is how the asker wrote it.
+    `surface` is how the asker wrote it. `solid` is false for a pair of characters that belong to
+    two words, or to none that means much: it finds passages, but lacking it says nothing.
     """
 
     surface: str
     kind: Kind
     spellings: tuple[str, ...] = ()
     sounds: tuple[str, ...] = ()
+    solid: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,15 +245,74 @@ def concepts(question: str, gloss: Gloss) -> tuple[Concept, ...]:
 
 
 def _chinese_concepts(run: str) -> Iterator[Concept]:
-    """Places, and pairs of characters of what is left when question words are taken out."""
-    for place in _PLACE.findall(run):
-        if not _COMMON_PLACE.search(place):
-            yield Concept(place, "name", (place[:-1] if len(place) > 2 else place,))
-    for part in _STOP_CHINESE.split(run):
-        if len(part) == 1:
+    """Names, and pairs of characters of what is left when question words are taken out."""
+    words = _segmented(run)
+    named = list(_chinese_names(run, words))
+    for at, name in named:
+        plain = _without_suffix(name)
+        yield Concept(name, "name", (plain, *places().get(plain, ())))
+    solid = _solid_pairs(words) - {i for at, name in named for i in range(at, at + len(name) - 1)}
+    start = 0
+    for stop in [*_STOP_CHINESE.finditer(run), None]:
+        end = stop.start() if stop else len(run)
+        for i in range(start, end - 1):
+            yield Concept(run[i : i + 2], "word", (run[i : i + 2],), solid=i in solid)
+        start = stop.end() if stop else end
+
+
+def _solid_pairs(words: Sequence[tuple[int, str, str]]) -> set[int]:
+    """Where a pair of characters begins that lies within one word that means something."""
+    return {
+        i
+        for start, word, tag in words
+        if tag.startswith(_CONTENT_TAGS) and word not in _EMPTY_WORDS
+        for i in range(start, start + len(word) - 1)
+    }
+
+
+def _segmented(run: str) -> list[tuple[int, str, str]]:
+    """The words of a run of Chinese: where each starts, the word, its part of speech."""
+    import rjieba
+
+    found: list[tuple[int, str, str]] = []
+    at = 0
+    for word, tag in rjieba.tag(run):
+        found.append((at, word, tag))
+        at += len(word)
+    return found
+
+
+def _chinese_names(run: str, words: Sequence[tuple[int, str, str]]) -> Iterator[tuple[int, str]]:
+    """Places and people as written, and where."""
+    ends = {start + len(word) for start, word, _ in words}
+    for place in _PLACE.finditer(run):
+        if place.end(1) in ends and not _COMMON_PLACE.search(place[1]):
+            yield place.start(1), place[1]
+    for i, (start, word, tag) in enumerate(words):
+        if word in places():
+            yield start, word
+        if word[0] not in _SURNAMES or not tag.startswith("nr"):
             continue
-        for a, b in zip(part, part[1:], strict=False):
-            yield Concept(a + b, "word", (a + b,))
+        if len(word) > 2 and not _NO_NAME.search(word[:3]):
+            yield start, word[:3]
+        elif len(word) == 1 and i + 1 < len(words):
+            _, given, given_tag = words[i + 1]
+            if len(given) <= 2 and given_tag.startswith("n"):
+                yield start, word + given
+
+
+def _without_suffix(name: str) -> str:
+    """雁塔 for 雁塔区: as passages often have it."""
+    return name[:-1] if len(name) > 2 and name[-1] in "省市区县旗镇乡村" else name
+
+
+@lru_cache(maxsize=1)
+def places() -> dict[str, tuple[str, ...]]:
+    """Provinces, cities and the like named without 省 or 市, and what may stand for them."""
+    lines = Path(__file__).with_name("places.tsv").read_text(encoding="utf-8").splitlines()
+    rows = [line.split() for line in lines if line[:1] != "#"]
+    plain = {name: () for first, *names in rows if first == "places" for name in names}
+    return plain | {first: tuple(names) for first, *names in rows if first != "places"}
 
 
 def _english_concepts(run: str, question: str, gloss: Gloss) -> Iterator[Concept]:
@@ -306,8 +387,14 @@ def _english_concept(
     if word in _NUMBER_WORDS:
         spellings.append(f" #{_NUMBER_WORDS[word]} ")
     english = " " + " ".join(stem(_bare(part)) for part in word.split()) + " "
-    is_name = bool(sounds) and not spellings
+    is_name = bool(sounds) and (not spellings or _is_said_so(word, spellings))
     return Concept(word, "name" if is_name else "word", (english, *spellings), sounds)
+
+
+def _is_said_so(word: str, spellings: Sequence[str]) -> bool:
+    """Whether an English word is a Chinese name's own sound: Wuxi is 无锡, but Long isn't 长."""
+    said = _bare(re.sub(r"['’ -]", "", re.sub(r"['’]s$", "", word)))
+    return any("".join(spoken(spelling).split()).strip("|") == said for spelling in spellings[:8])
 
 
 def _is_written_as_name(word: str, question: str) -> bool:
@@ -326,7 +413,7 @@ def _sounds(word: str, spellings: Sequence[str], question: str) -> Iterator[str]
     written_as_name = any(part.capitalize() in question for part in parts if part)
     if not written_as_name and (spellings or re.search(r"(?:er|est|ly|ied)$", word)):
         return
-    for reading in readings(_bare(word.replace("'", "").replace("’", "").replace("-", ""))):
+    for reading in readings(_bare(re.sub(r"['’ -]", "", word))):
         yield f" {reading} "
 
 

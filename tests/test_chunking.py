@@ -225,13 +225,13 @@ def test_a_title_of_any_length_adds_little_to_each_passage() -> None:
     [
         pytest.param("雁" * 200_000, id="no-mark"),
         pytest.param(SENTENCE * 5_600, id="ordinary"),
-        pytest.param("啊。" * 100_000, id="tiny-sentences"),
-        pytest.param("啊！”" * 66_000, id="closing-marks-alone"),
         pytest.param("“" + "啊！" * 100_000, id="never-closed"),
-        pytest.param("啊\n" * 100_000, id="tiny-lines"),
         pytest.param("！" * 199_999 + "a", id="marks"),
-        pytest.param("a! " * 66_000, id="lower-case-follows"),
         pytest.param(". " + " " * 199_000 + ".", id="spaces"),
+        pytest.param("啊。" * 100_000, id="tiny-sentences", marks=pytest.mark.slow),
+        pytest.param("啊！”" * 66_000, id="closing-marks-alone", marks=pytest.mark.slow),
+        pytest.param("啊\n" * 100_000, id="tiny-lines", marks=pytest.mark.slow),
+        pytest.param("a! " * 66_000, id="lower-case-follows", marks=pytest.mark.slow),
     ],
 )
 def test_200_000_characters_on_one_line_take_seconds(text: str) -> None:

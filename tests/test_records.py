@@ -45,21 +45,21 @@ def put(records: Records, *articles: Article, path: str = "/page.txt") -> None:
         records.put_file(path, "digest", articles)
 
 
-def one(seed: int, text: str = "", **fields: str) -> Article:
-    article = Article(
+def one(seed: int, text: str = "", date: str = "") -> Article:
+    return Article(
         article_id=f"a{seed}",
         title=f"第{seed}篇",
         text=text or prose(seed),
+        date=date,
         fragments=(Fragment(seed, seed + 9), Fragment(0, 2)),
     )
-    return replace(article, **fields) if fields else article
 
 
 # ---- what was put comes back -------------------------------------------------------------------
 
 
 def test_an_article_comes_back_as_it_was_put(records: Records) -> None:
-    article = one(7, subtitle="副题", byline="记者 某", date="2024-03-05", source="日报")
+    article = replace(one(7), subtitle="副题", byline="记者 某", date="2024-03-05", source="日报")
     put(records, article)
     assert records.article("a7") == replace(article, path="/page.txt")
 

@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from homes import CountingEmbedder, Home, article, prose, write_articles
 from rag import chunking, store
 from rag.errors import IndexMismatch, StoreUnavailable
 from rag.records import NewPassage, Records
-from rag.store import VectorIndex
+from rag.store import Progress, VectorIndex
 from rag.terms import PassageTerms
 from rag.types import Article, Passage
 
@@ -52,6 +52,12 @@ def current(home: Home) -> Path:
     return home.folder / "vectors" / name
 
 
+def _manifest(home: Home) -> store.Manifest:
+    manifest = store._manifest(current(home))
+    assert manifest is not None
+    return manifest
+
+
 def add(home: Home, seed: int) -> Article:
     """Commits an article to the records, and leaves the index behind as a killed writer does."""
     added = Article(f"z{seed}", f"新{seed}", prose(seed))
@@ -70,6 +76,19 @@ def add(home: Home, seed: int) -> Article:
         )
         home.records.put_file(f"/{seed}", "x", [added])
     return added
+
+
+def _count_builds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many passages each generation held that was built from nothing."""
+    built: list[int] = []
+    fill = VectorIndex._fill
+
+    def counted(self: VectorIndex, work: Path, ids: set[str], say: Progress | None) -> None:
+        built.append(len(ids))
+        fill(self, work, ids, say)
+
+    monkeypatch.setattr(VectorIndex, "_fill", counted)
+    return built
 
 
 # ---- searching ---------------------------------------------------------------------------------
@@ -129,13 +148,7 @@ def test_a_reader_notices_the_swap(home: Home) -> None:
 def test_a_small_change_is_made_to_a_copy_and_a_large_one_from_nothing(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    built: list[int] = []
-    fill = VectorIndex._fill
-    monkeypatch.setattr(
-        VectorIndex,
-        "_fill",
-        lambda self, work, ids, say: (built.append(1), fill(self, work, ids, say)),
-    )
+    built = _count_builds(monkeypatch)
     add(home, 1000)
     home.index.mend()
     assert not built
@@ -147,14 +160,34 @@ def test_a_small_change_is_made_to_a_copy_and_a_large_one_from_nothing(
 
 
 @pytest.mark.usefixtures("quick_probe")
-def test_an_index_of_many_deleted_rows_is_built_anew(home: Home) -> None:
+def test_an_index_of_many_changes_is_built_anew(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Chroma never gives the room of a deleted row back."""
+    built = _count_builds(monkeypatch)
     for i in range(6):
         home.remove(f"a{i:05d}")
-        manifest = store._manifest(current(home))
-        assert manifest is not None
-        assert manifest.deleted <= store.COPY_SHARE * manifest.count
-    assert manifest.count == len(home.records.passage_ids())
+        assert _manifest(home).changed <= store.COPY_SHARE * _manifest(home).count
+    assert 0 < len(built) < 6
+    assert _manifest(home).count == len(home.records.passage_ids())
+
+
+@pytest.mark.parametrize("articles", [1, 2, 12])
+@pytest.mark.usefixtures("quick_probe")
+def test_a_generation_stays_as_it_was_verified_whoever_opens_it(
+    tmp_path: Path, articles: int
+) -> None:
+    """Chroma writes the files of a small index anew when it is opened, unless told otherwise."""
+    home = Home.at(tmp_path / "home")
+    for i in range(articles):
+        add(home, i)
+    home.index.mend()
+    for _ in range(2):
+        reader = Home.at(home.folder)
+        reader.nearest("雁塔")
+        reader.close()
+    assert store._status(current(home)) == _manifest(home).files
+    home.close()
 
 
 @pytest.mark.usefixtures("quick_probe")
@@ -170,7 +203,7 @@ def test_only_the_current_generation_and_the_one_before_are_kept(home: Home) -> 
 @pytest.mark.usefixtures("quick_probe")
 def test_swaps_leave_no_files_and_threads_open(home: Home) -> None:
     def held() -> tuple[int, int]:
-        return len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task"))
+        return len([*Path("/proc/self/fd").iterdir()]), len([*Path("/proc/self/task").iterdir()])
 
     if not Path("/proc/self/fd").is_dir():
         pytest.skip("counts open files with /proc")
@@ -228,7 +261,7 @@ def _point_with_noise(folder: Path) -> None:
     (folder.parent / "CURRENT").write_bytes(b"\0\xff\0")
 
 
-DAMAGE = {
+DAMAGE: dict[str, Callable[[Path], object]] = {
     "truncated-files": _truncate,
     "overwritten-bytes": _overwrite,
     "no-sqlite-file": lambda folder: (folder / "chroma.sqlite3").unlink(),
@@ -243,15 +276,11 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_the_next_question_after_damage_is_answered(
-    home: Home, monkeypatch: pytest.MonkeyPatch, damage: str
-) -> None:
-    """The probe's child is only needed for what may end this process, and none of that is opened."""
-    monkeypatch.setattr(store, "_verify", store._probe)
+@pytest.mark.usefixtures("quick_probe")
+def test_the_next_question_after_damage_is_answered(home: Home, damage: str) -> None:
     before = home.state()
     home.index.close()
-    if not current(home).joinpath("chroma.sqlite3-wal").exists():
-        DAMAGE[damage](current(home))
+    DAMAGE[damage](current(home))
     again = Home.at(home.folder)
     assert again.state() == before
     assert again.index.is_fresh()
@@ -323,18 +352,12 @@ def test_a_stale_index_that_cant_be_mended_serves_and_isnt_tried_with_every_ques
 def test_many_questions_after_damage_rebuild_once(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    built: list[int] = []
-    fill = VectorIndex._fill
-    monkeypatch.setattr(
-        VectorIndex,
-        "_fill",
-        lambda self, work, ids, say: (built.append(1), fill(self, work, ids, say)),
-    )
+    built = _count_builds(monkeypatch)
     _truncate(current(home))
     with ThreadPoolExecutor(6) as threads:
         found = list(threads.map(lambda _: home.nearest("雁塔"), range(12)))
     assert all(len(each) == 3 for each in found)
-    assert built == [1]
+    assert len(built) == 1
 
 
 @pytest.mark.usefixtures("quick_probe")
@@ -361,10 +384,17 @@ def test_the_probe_runs_wherever_the_process_stands(
     store._verify(current(home), home.records.counts().passages)
 
 
-@pytest.mark.parametrize("damage", ["truncated-files", "empty-sqlite-file"])
-def test_the_probe_tells_damage_and_outlives_it(home: Home, damage: str) -> None:
-    """Chroma ends the process that opens truncated files: no `except` would help."""
-    DAMAGE[damage](current(home))
+def _shred(folder: Path) -> None:
+    for path in folder.rglob("*.bin"):
+        path.write_bytes(b"\xa5" * max(path.stat().st_size, 64))
+
+
+@pytest.mark.parametrize("damage", [_shred, DAMAGE["empty-sqlite-file"]], ids=["bin", "sqlite"])
+def test_the_probe_tells_damage_and_outlives_it(
+    home: Home, damage: Callable[[Path], object]
+) -> None:
+    """Chroma may end the process that opens damaged files: no `except` would help."""
+    damage(current(home))
     with pytest.raises(StoreUnavailable, match="damaged"):
         store._verify(current(home), home.records.counts().passages)
 
@@ -425,9 +455,7 @@ def test_more_rows_than_one_call_takes_and_more_ids_than_sqlite_has_variables(
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     _put_rows(home, rows)
     home.index.mend()
-    manifest = store._manifest(current(home))
-    assert manifest is not None
-    assert manifest.count == total
+    assert _manifest(home).count == total
     assert home.index.search(rows[32_900], 1) == ["p32900"]
     with home.records.change():
         home.records.remove_article("w00")

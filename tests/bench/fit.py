@@ -7,9 +7,11 @@ Cross-validated by data set, so that the figures it prints are of questions it h
 
 import argparse
 import json
+import random
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,12 +25,15 @@ from rag.ingest import ingest
 from rag.records import Records
 from rag.retrieve import Findings, Retriever
 from rag.store import VectorIndex
+from rag.terms import Gloss, concepts, places, spoken
 from rag.types import Article, Question
 from rag.weights import PATH, logistic
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "tests" / "data" / "sample"
 XQUAD = ROOT.parent / "shared" / "eval" / "xquad"
+MADE = 0.25  # weight of a made question
+LEFT = 0.25  # weight of a question whose article is taken away
 REFUSED_ANSWERABLE = 0.05  # the share that the threshold may cost
 Span = tuple[str, int, int]
 
@@ -59,17 +64,41 @@ def examples(
         index = VectorIndex(Path(home), records)
         ingest([corpus], records, index, embedder)
         articles = {a.article_id: a for a in records.articles(limit=100_000)}
-        retriever = Retriever(records, index, embedder, open_glossary(cache).lookup)
-        for line in questions.read_text(encoding="utf-8").splitlines():
-            yield _example(group, weight, json.loads(line), retriever, articles)
+        gloss = open_glossary(cache).lookup
+        retriever = Retriever(records, index, embedder, gloss)
+        lines = questions.read_text(encoding="utf-8").splitlines()
+        asked = [json.loads(line) for line in lines]
+        for each in asked:
+            yield _example(group, weight, each, retriever, articles)
+        for each in near_misses(asked, articles, gloss, group):
+            yield _example(f"{group}-made", weight * MADE, each, retriever, articles)
+        for each in asked if weight > 1 else ():
+            if each["answerable"] and (homes := _homes(each, articles)):
+                yield _example(f"{group}-left", weight * LEFT, each, _Without(retriever, homes), articles)
         records.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Without:
+    """A retriever over a library that lacks some articles."""
+
+    retriever: Retriever
+    lacking: set[str]
+
+    def search(self, question: Question) -> Findings:
+        found = self.retriever.search(question)
+        kept = tuple(m for m in found.matches if m.hit.passage.article_id not in self.lacking)
+        idf = tuple(
+            idf if any(m.concepts[i] > 0 for m in kept) else 0.0 for i, idf in enumerate(found.idf)
+        )
+        return replace(found, matches=kept, idf=idf)
 
 
 def _example(
     group: str,
     weight: float,
     asked: dict[str, object],
-    retriever: Retriever,
+    retriever: "Retriever | _Without",
     articles: dict[str, Article],
 ) -> Example:
     language = "en" if str(asked["lang"]).startswith("en") else "zh"
@@ -85,8 +114,78 @@ def _example(
         for c in pool
     ]
     answerable = bool(asked["answerable"]) and bool(spans or ids)
+    answerable = answerable and not isinstance(retriever, _Without)
     rows = extract.features(question.text, findings, pool)
     return Example(group, weight, question, findings, pool, rows, np.array(good, float), answerable)
+
+
+def near_misses(
+    asked: Sequence[dict[str, object]], articles: dict[str, Article], gloss: Gloss, seed: str
+) -> Iterator[dict[str, object]]:
+    """Unanswerable questions made of answerable ones: another name, or another number.
+
+    The other name is one that the same article, or only another article, or none speaks of.
+    """
+    dice = random.Random(seed)
+    known = [(q, n, _homes(q, articles)) for q in asked if q["answerable"] for n in _names(q, gloss)]
+    for question, name, homes in known:
+        person = _shape(name)[1] == "person"
+        here = "".join(articles[id_].title + articles[id_].text for id_ in homes)
+        others = [
+            (other, bool(homes & there))
+            for q, other, there in known
+            if q["lang"] == question["lang"] and _shape(other) == _shape(name) and there and homes
+            if other not in str(question["question"]).lower() and other not in name
+        ]
+        near = [other for other, shared in others if shared and person]
+        far = [other for other, shared in others if not shared and other[:2] not in here]
+        for some in (near, far):
+            if some:
+                yield _swapped(question, name, dice.choice(some))
+        if not person:
+            yield _swapped(question, name, _elsewhere(name, articles, dice))
+    for question in asked:
+        numbers = re.findall(r"\d+", str(question["question"]))
+        if question["answerable"] and numbers and _homes(question, articles):
+            number = dice.choice(numbers)
+            other = str(int(number) + dice.choice((-3, -2, -1, 1, 2, 5)))
+            if not any(other in articles[id_].text for id_ in _homes(question, articles)):
+                yield _swapped(question, number, other)
+
+
+def _names(question: dict[str, object], gloss: Gloss) -> list[str]:
+    found = concepts(str(question["question"]), gloss)
+    return [c.surface.split("'")[0] for c in found if c.kind == "name"]
+
+
+def _homes(question: dict[str, object], articles: dict[str, Article]) -> set[str]:
+    """The articles that answer."""
+    return {span[0] for span in _spans(question, articles)}
+
+
+def _shape(name: str) -> tuple[bool, str]:
+    if name.isascii():
+        return False, "person" if " " in name else "place"
+    return True, "place" if name[-1] in "省市区县旗镇乡村" or name in places() else "person"
+
+
+def _elsewhere(name: str, articles: dict[str, Article], dice: random.Random) -> str:
+    """A place that no article speaks of, written like `name`."""
+    text = "".join(a.title + a.text for a in articles.values())
+    while True:
+        place = dice.choice(sorted(places()))
+        if place not in text and len(place) < 4:
+            break
+    if name.isascii():
+        return "".join(spoken(place).split()).capitalize()
+    return place + (name[-1] if name[-1] in "省市区县旗镇乡村" else "")
+
+
+def _swapped(question: dict[str, object], old: str, new: str) -> dict[str, object]:
+    text = re.sub(
+        re.escape(old), new.title() if new.isascii() else new, str(question["question"]), flags=re.I
+    )
+    return {**question, "question": text, "answerable": False, "evidence": [], "passage_ids": []}
 
 
 def _spans(asked: dict[str, object], articles: dict[str, Article]) -> list[Span]:

@@ -1,0 +1,99 @@
+"""Settings -> real objects; the only file that names concrete classes."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.settings import Settings
+from embeddings import serving
+from embeddings.embedder import Embedder
+from rag import ingest as ingesting
+from rag.answer import Answerer
+from rag.errors import ModelUnavailable
+from rag.glossary import open_glossary
+from rag.llm import ChatModel, Llm
+from rag.records import Records, translated
+from rag.retrieve import Retriever
+from rag.store import VectorIndex
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """Everything a door needs."""
+
+    settings: Settings
+    records: Records
+    index: VectorIndex
+    embedder: Embedder
+    answerer: Answerer
+
+    def ingest(
+        self,
+        paths: Sequence[Path],
+        *,
+        sync: bool = False,
+        watcher: ingesting.Watcher | None = None,
+    ) -> ingesting.Report:
+        """See `rag.ingest.ingest`."""
+        return ingesting.ingest(
+            paths, self.records, self.index, self.embedder, sync=sync, watcher=watcher
+        )
+
+    def remove(self, ids: Sequence[str]) -> int:
+        """See `rag.ingest.remove`."""
+        return ingesting.remove(ids, self.records, self.index)
+
+    def close(self) -> None:
+        """Lets go of the files."""
+        self.index.close()
+        self.records.close()
+
+
+def open_app(settings: Settings, say: Callable[[str], None] = log.info) -> App:
+    """The whole house, ready to answer; the first time on a machine it builds the model.
+
+    Raises:
+        StoreUnavailable, IndexMismatch, ModelUnavailable: saying what to do.
+    """
+    records = Records(settings.home)
+    embedder = _embedder(settings, say)
+    records.check_model(embedder.name)
+    index = VectorIndex(settings.home, records)
+    index.mend()
+    with translated():
+        glossary = open_glossary(settings.models)
+    retriever = Retriever(records, index, embedder, glossary.lookup)
+    answerer = Answerer(
+        records,
+        retriever,
+        embedder,
+        _llm(settings),
+        top_k=settings.top_k,
+        max_chars=settings.max_chars,
+    )
+    return App(settings, records, index, embedder, answerer)
+
+
+def _embedder(settings: Settings, say: Callable[[str], None]) -> Embedder:
+    try:
+        with translated():
+            return serving.load(settings.model, settings.models, say)
+    except (OSError, ValueError, ImportError, RuntimeError) as exc:
+        raise ModelUnavailable(
+            f"The embedding model {settings.model} can't be had ({type(exc).__name__}): check"
+            " WENBAO_MODEL, or leave it unset for the model that comes with Wenbao."
+        ) from exc
+
+
+def _llm(settings: Settings) -> Llm | None:
+    if not settings.llm:
+        return None
+    return ChatModel(
+        settings.llm.removeprefix("openai:"),
+        settings.llm_base_url,
+        settings.llm_api_key.get_secret_value(),
+        settings.llm_timeout_s,
+    )
