@@ -42,9 +42,18 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")
 Asked = Annotated[str, typer.Argument(help="The question, in English or Chinese.")]
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"wenbao {__version__}")
+        raise typer.Exit
+
+
 @cli.callback()
 def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and debug logs.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
+    ] = False,
 ) -> None:
     """Wenbao (问报): ask newspaper pages, get answers with the exact passages."""
     _state["debug"] = debug

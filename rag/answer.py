@@ -12,7 +12,7 @@ from embeddings.embedder import Embedder
 from rag import citations, extract, judge, llm, prompts, weights
 from rag.chunking import sentences
 from rag.citations import Cited, Line, Support
-from rag.errors import ArticleNotFound, LlmUnavailable, QuestionRejected
+from rag.errors import LlmUnavailable, QuestionRejected
 from rag.llm import Llm
 from rag.records import Records
 from rag.retrieve import Findings, Retriever, unit
@@ -33,7 +33,8 @@ _REFUSALS: dict[Language, dict[Reason, str]] = {
     },
     "zh": {
         "not_in_articles": "收录的文章没有提到。",
-        "off_topic": "收录的文章不涉及这个话题。可以问我报道里的内容，比如谁提出了什么、时间、地点、数量。",
+        "off_topic": "收录的文章不涉及这个话题。"
+        "可以问我报道里的内容，比如谁提出了什么、时间、地点、数量。",
         "entity_not_found": "收录的文章没有提到{missing}。",
         "too_vague": "请说得再具体一些：您想问哪个地方、哪个人或哪件事？",
     },
@@ -86,7 +87,7 @@ class Answerer:
             QuestionRejected: if it is empty or too long.
             ArticleNotFound: if one of the articles isn't there.
         """
-        clean = " ".join(text.split())
+        clean = " ".join(text.encode("utf-8", "ignore").decode().replace("\0", " ").split())
         if not clean:
             raise QuestionRejected("The question is empty: write what you want to know.")
         if len(clean) > self._max_chars:
@@ -297,7 +298,8 @@ def framed(
             continue
         article = articles[article_id]
         date = f" ({article.date})" if article.date else ""
-        lines.append(Line(_FRAMES[language].format(title=article.title or article.source, date=date)))
+        title = article.title or article.source
+        lines.append(Line(_FRAMES[language].format(title=title, date=date)))
         own = sorted((q for q in quotes if q.article_id == article_id), key=lambda q: q.start)
         for quote in own:
             text = " ".join(article.text[quote.start : quote.end].split())

@@ -275,6 +275,8 @@ class Taste:
 
 USUAL = Taste(least=0.45, share=0.5, most=2, grow=0.2, chars=240)
 LISTS = Taste(least=0.2, share=0.3, most=8, grow=0.2, chars=320)
+PROPOSALS = Taste(least=0.2, share=0.3, most=8, grow=1.0, chars=320)
+_TASTES: dict[Kind, Taste] = {"list": LISTS, "proposal": PROPOSALS}
 PROPOSES_SHARE = 0.35  # of the best sentence's probability that a proposing sentence must have
 OTHER_SIDE = 0.25  # of the question's idf that a second article must meet and the first doesn't
 _TWO_SIDES = re.compile(
@@ -312,7 +314,7 @@ def choose(question: str, sentences: Sequence[Sentence]) -> list[Quote]:
     if not sentences:
         return []
     kind = kind_of(question)
-    taste = LISTS if kind in ("list", "proposal") else USUAL
+    taste = _TASTES.get(kind, USUAL)
     ranked = sorted(sentences, key=lambda s: -s.probability)
     best = ranked[0].probability
     taken = [ranked[0]] + [
@@ -322,13 +324,13 @@ def choose(question: str, sentences: Sequence[Sentence]) -> list[Quote]:
     ]
     if kind == "proposal":
         taken = _proposals(taken, sentences)
-    if taste is LISTS:
+    if taste is not USUAL:
         taken += _siblings(taken, sentences)
     if _TWO_SIDES.search(question):
         taken += _other_side(taken, sentences)
     ordered = sorted(sentences, key=lambda s: (s.article_id, s.start))
     grown = [_grow(s, ordered, taste) for s in taken]
-    return _merge(grown)
+    return _merge(grown, gap=0 if taste is not USUAL else GAP)
 
 
 def _proposals(taken: Sequence[Sentence], sentences: Sequence[Sentence]) -> list[Sentence]:
@@ -406,12 +408,12 @@ def _touch(first: Sentence, second: Sentence) -> bool:
     )
 
 
-def _merge(quotes: Sequence[Quote]) -> list[Quote]:
-    """Quotes that touch or overlap become one; best first."""
+def _merge(quotes: Sequence[Quote], gap: int) -> list[Quote]:
+    """Quotes that overlap or stand closer than the gap become one; best first."""
     merged: list[Quote] = []
     for quote in sorted(quotes, key=lambda q: (q.article_id, q.start)):
         last = merged[-1] if merged else None
-        if last and last.article_id == quote.article_id and quote.start <= last.end + GAP:
+        if last and last.article_id == quote.article_id and quote.start < last.end + gap:
             merged[-1] = Quote(
                 last.article_id,
                 last.start,

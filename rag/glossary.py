@@ -5,6 +5,7 @@ SQLite file. `glossary.tsv` beside this module holds what a dictionary hasn't: C
 Does not cover names in pinyin (see terms.py) nor Chinese to English.
 """
 
+import contextlib
 import gzip
 import os
 import re
@@ -24,7 +25,7 @@ _CHINESE = re.compile(r"[㐀-鿿]+")
 
 
 class Glossary:
-    """Looks English phrases up; each thread opens the file for itself."""
+    """Looks English phrases up; any thread may ask (SQLite serialises)."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -135,10 +136,11 @@ def _senses(word: str, pinyin: str, text: str) -> Iterator[tuple[str, str, int]]
 def _build(senses: Iterable[tuple[str, str, int]], path: Path) -> None:
     handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
     os.close(handle)
-    db = sqlite3.connect(name)
-    with db:
-        db.execute(_SCHEMA)
-        rows = (row for row in senses if row[0])
-        db.executemany("INSERT OR IGNORE INTO gloss VALUES (?, ?, ?)", rows)
-    db.close()
-    os.replace(name, path)
+    try:
+        with contextlib.closing(sqlite3.connect(name)) as db, db:
+            db.execute(_SCHEMA)
+            rows = (row for row in senses if row[0])
+            db.executemany("INSERT OR IGNORE INTO gloss VALUES (?, ?, ?)", rows)
+        os.replace(name, path)
+    finally:
+        Path(name).unlink(missing_ok=True)

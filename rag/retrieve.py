@@ -6,7 +6,7 @@ match with a passage token). The weights are fitted on development data (DECISIO
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -22,6 +22,7 @@ CANDIDATES = 60  # from each of the two searches
 RERANKED = 24  # how many of the best fused are matched token by token
 LEXICAL = 0.05
 LATE = 1.5
+PHRASES = 64  # of a question that are looked up; a long one has hundreds, the rarest tell most
 ARTICLE_SHARE = 0.3  # of a passage's BM25 that comes from its whole article
 _K1, _B = 1.2, 0.75
 
@@ -97,7 +98,7 @@ class Retriever:
             return self._records.passages_of(question.article_ids)
         dense = self._records.passages_by_id(self._index.search(vector, CANDIDATES))
         seen = {passage.row for passage in dense}
-        query = fts_query(found)
+        query = fts_query(found, self._records.frequencies)
         rows = self._records.lexical_rows(query, CANDIDATES) if query else []
         return dense + self._records.passages_by_row([row for row in rows if row not in seen])
 
@@ -152,12 +153,20 @@ def unit(tokens: Tokens) -> NDArray[np.float32]:
     return floats
 
 
-def fts_query(found: Sequence[Concept]) -> str:
-    """An FTS5 query for any of the spellings and sounds; every term is quoted."""
-    runs = [("written", spelling_terms(s)) for c in found for s in c.spellings]
-    runs += [("spoken", sound_terms(s)) for c in found for s in c.sounds]
-    terms = [f'{column} : "{" ".join(run)}"' for column, run in runs if run]
-    return " OR ".join(dict.fromkeys(terms))
+def fts_query(
+    found: Sequence[Concept], frequencies: Callable[[Sequence[str]], dict[str, int]]
+) -> str:
+    """An FTS5 query for the rarest of the spellings and sounds; every term is quoted."""
+    runs = [("written", tuple(spelling_terms(s))) for c in found for s in c.spellings]
+    runs += [("spoken", tuple(sound_terms(s))) for c in found for s in c.sounds]
+    known = frequencies(list(dict.fromkeys(term for _, run in runs for term in run)))
+    rarity = {
+        f'{column} : "{" ".join(run)}"': min(known.get(term, 0) for term in run)
+        for column, run in runs
+        if run
+    }
+    there = sorted((often, phrase) for phrase, often in rarity.items() if often)
+    return " OR ".join(phrase for _, phrase in there[:PHRASES])
 
 
 def _counts(concept: Concept, passage: StoredPassage) -> list[int]:

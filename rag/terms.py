@@ -6,6 +6,7 @@ spellings that a passage may use for it; the best spelling counts, so many gloss
 word don't outweigh a name. Does not cover ranking (retrieve.py).
 """
 
+import math
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
@@ -35,6 +36,7 @@ _SCALES = {
     "million": 10**6,
     "thousand": 1000,
 }
+_DIGITS_READ = 40  # of a number; longer ones are none, and would overflow a float
 _MONTHS = (
     "january february march april may june july august september october november december"
 ).split()
@@ -160,7 +162,7 @@ def _bare(word: str) -> str:
 
 
 def _number(token: str) -> str:
-    value = float(token.replace(",", ""))
+    value = float(token.replace(",", "")[:_DIGITS_READ])
     return f"{value:g}" if value < 1e6 else str(int(value))
 
 
@@ -168,7 +170,7 @@ def _scaled_numbers(plain: str) -> Iterator[str]:
     """1.7万 is 17000, so that it meets 17,000 of the other language."""
     for match in _NUMBER.finditer(plain):
         if match[2]:
-            value = float(match[1].replace(",", "")) * _SCALES[match[2]]
+            value = float(match[1].replace(",", "")[:_DIGITS_READ]) * _SCALES[match[2]]
             yield _number(f"{value:.4f}")
 
 
@@ -415,6 +417,9 @@ def _sounds(word: str, spellings: Sequence[str], question: str) -> Iterator[str]
         return
     for reading in readings(_bare(re.sub(r"['’ -]", "", word))):
         yield f" {reading} "
+        if umlaut := re.sub(r"\b([ln])u\b", r"\1v", reading):
+            if umlaut != reading:  # Luliang is 吕梁, as signs without dots have it
+                yield f" {umlaut} "
 
 
 @lru_cache(maxsize=4096)

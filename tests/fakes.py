@@ -6,6 +6,7 @@ from zlib import crc32
 import numpy as np
 
 from embeddings.embedder import TOKEN_SCALE, Embedding, Tokens, Vector, Vectors, no_tokens
+from rag.errors import LlmUnavailable
 
 
 class HashingEmbedder:
@@ -55,6 +56,28 @@ class HashingEmbedder:
     def _direction(self, gram: str) -> Vector:
         dice = np.random.default_rng(crc32(gram.encode()))
         return _unit(dice.standard_normal(self._dim).astype(np.float32))
+
+
+class ScriptedLlm:
+    """A language model that gives its replies one after another and keeps what it was asked.
+
+    With no reply left it is away.
+    """
+
+    def __init__(self, *replies: str, name: str = "scripted") -> None:
+        self._replies = list(replies)
+        self._name = name
+        self.asked: list[list[tuple[str, str]]] = []
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def complete(self, messages: Sequence[tuple[str, str]]) -> str:
+        self.asked.append(list(messages))
+        if not self._replies:
+            raise LlmUnavailable("The script has no reply left.")
+        return self._replies.pop(0)
 
 
 def _grams(text: str) -> Iterator[tuple[int, str]]:

@@ -93,7 +93,8 @@ def test_marks_in_a_question_change_nothing(retriever: Retriever) -> None:
 def test_every_query_is_one_that_sqlite_reads(
     home: Home, glossary: Glossary, question: str
 ) -> None:
-    if query := fts_query(concepts(question, glossary.lookup)):
+    found = concepts(question, glossary.lookup)
+    if query := fts_query(found, home.records.frequencies):
         home.records.lexical_rows(query, 5)
 
 
