@@ -13,7 +13,7 @@ PAGES := tests/data/sample/pages
 PATIENTLY = sh .ci/patiently
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test bench fit lock clean
+.PHONY: help venv demo test bench measure fit lock clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -52,6 +52,11 @@ test: $(DEV) ## format, lint, types, import contracts and all tests that need no
 
 bench: $(DEV) ## passages a second and milliseconds a question, beside sentence-transformers
 	@$(BIN)/python tests/bench/speed.py
+
+measure: export WENBAO_HOME := .wenbao/measure
+measure: export WENBAO_MODEL_CACHE := .wenbao/models
+measure: $(RUNTIME) ## ask the test half of the sample questions and print every measure
+	@$(BIN)/wenbao evaluate tests/data/sample/questions.test.jsonl --corpus $(PAGES)
 
 fit: $(DEV) ## fit what decides answers, on the tuning half of the sample questions
 	@$(BIN)/python tests/bench/fit.py

@@ -175,9 +175,10 @@ def evaluate(
 ) -> None:
     """Measure a question file: retrieval, citations, refusals, time."""
     from rag import evaluate as evaluation
+    from rag import report as reporting
 
     try:
-        bars = [evaluation.bar(text) for text in fail_under or ()]
+        bars = [reporting.bar(text) for text in fail_under or ()]
     except ValueError as exc:
         raise typer.BadParameter(str(exc)) from exc
     asked = evaluation.read_questions(questions)
@@ -185,10 +186,10 @@ def evaluate(
         found = evaluation.run(asked, app.answerer, app.records, progress, ingested)
     if report:
         report.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(found.to_json(), ensure_ascii=False, indent=1)
+        text = json.dumps(reporting.to_json(found), ensure_ascii=False, indent=1)
         (report / "report.json").write_text(text, encoding="utf-8")
-    _print_json(found.to_json()) if as_json else _show(evaluation.table(found))
-    if missed := evaluation.missed(found, bars):
+    _print_json(reporting.to_json(found)) if as_json else _show(reporting.table(found))
+    if missed := reporting.missed(found, bars):
         for sentence in missed:
             _complain(sentence)
         raise typer.Exit(1)
@@ -336,7 +337,8 @@ def _show(renderable: Any) -> None:
 def _summary(report: "Report") -> str:
     changes = ("added", "updated", "unchanged", "removed")
     counts = ", ".join(f"{getattr(report, name)} {name}" for name in changes)
-    failed = f", {len(report.failed)} files failed" if report.failed else ""
+    files = "file" if len(report.failed) == 1 else "files"
+    failed = f", {len(report.failed)} {files} failed" if report.failed else ""
     return (
         f"{counts}{failed}: {report.articles} articles, {report.passages} passages indexed"
         f" ({report.seconds:.1f} s)"

@@ -1,12 +1,11 @@
 """The HTTP door: JSON and server-sent events for programs, and the chat page for people.
 
 Reads `App`, never changes what an answer says: the body of `/v1/ask` is `render.to_json(answer)`.
-Does not cover uploads, rate limits, metrics and the OpenAI-compatible route.
+Here are the routes, what holds for every request, and the server; bodies are in schemas.py, errors
+in problems.py. Does not cover uploads, rate limits, metrics and the OpenAI-compatible route.
 """
 
 import asyncio
-import base64
-import binascii
 import hmac
 import json
 import logging
@@ -15,11 +14,9 @@ import socket
 import time
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
-from http import HTTPStatus
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import uvicorn
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, Response
@@ -28,191 +25,28 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
 from fastapi.staticfiles import StaticFiles
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bot import __version__
-from bot.render import article_json, harmless, hit_json, to_json
+from bot import __version__, problems, schemas
+from bot.render import article_json, hit_json, to_json
 from rag import errors
 from rag.types import Question
 
 if TYPE_CHECKING:
+    from bot.wiring import App
     from rag.answer import Answerer
 
-    from bot.wiring import App
 
 log = logging.getLogger(__name__)
-
 WEB = Path(__file__).parent / "web"
+
 # The longest question that settings allow (20,000 characters), each as two JSON escapes (12 bytes).
 MAX_BODY_BYTES = 256 * 1024
 PING_S = 15.0
 PROBE_TIMEOUT_S = 5.0
-
-# ── Errors: one table from what was raised to what is said ──────────────────────────────────────
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """How an error looks outside; `detail` is said instead of the error's own words.
-
-    Errors of the server get a `detail`, since their own words may name its paths and hosts.
-    """
-
-    status: int
-    slug: str
-    title: str
-    detail: str = ""
-
-    @property
-    def type(self) -> str:
-        """The stable name that clients may rely on."""
-        return f"urn:wenbao:problem:{self.slug}"
-
-
-_OPERATOR = "The operator of this server must act; its log says what to do."
-_LATER = "Try again in a few seconds."
-
-PROBLEMS: Mapping[type[Exception], Problem] = {
-    errors.QuestionRejected: Problem(422, "question-rejected", "This question can't be taken"),
-    errors.ArticleNotFound: Problem(404, "article-not-found", "No article has this id"),
-    errors.UnreadableFile: Problem(422, "unreadable-file", "The file holds no page text"),
-    errors.LlmUnavailable: Problem(503, "llm-away", "The language model is away", _LATER),
-    errors.StoreUnavailable: Problem(503, "index-away", "The index is away", _LATER),
-    errors.TryLater: Problem(503, "try-later", "Something is away for now", _LATER),
-    errors.IndexMismatch: Problem(503, "index-mismatch", "The index needs a rebuild", _OPERATOR),
-    errors.ModelUnavailable: Problem(503, "model-away", "The model is away", _OPERATOR),
-    errors.BadSettings: Problem(500, "bad-settings", "The server is set up wrongly", _OPERATOR),
-    errors.OperatorError: Problem(500, "operator", "The server needs attention", _OPERATOR),
-    errors.WenbaoError: Problem(500, "internal", "Something went wrong", _OPERATOR),
-    Exception: Problem(500, "internal", "Something went wrong", _OPERATOR),
-}
-_BY_STATUS: Mapping[int, Problem] = {
-    400: Problem(400, "unreadable-body", "The body can't be read"),
-    401: Problem(401, "key-needed", "An API key is needed"),
-    404: Problem(404, "no-such-route", "There is nothing at this address"),
-    405: Problem(405, "wrong-method", "This address doesn't take this method"),
-    413: Problem(413, "body-too-large", "The body is too large"),
-    415: Problem(415, "not-json", "The body must be JSON"),
-    422: Problem(422, "invalid-request", "The request doesn't fit its schema"),
-}
-
-
-class ProblemJson(BaseModel):
-    """Problem details, RFC 9457."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    request_id: str
-    errors: list[dict[str, str]] | None = None
-    parts: dict[str, str] | None = None
-
-    model_config = ConfigDict(
-        title="Problem",
-        json_schema_extra={
-            "example": {
-                "type": "urn:wenbao:problem:question-rejected",
-                "title": "This question can't be taken",
-                "status": 422,
-                "detail": "The question is empty.",
-                "request_id": "6f1c0a52e6a44d0d9b8a3a1c7b1a1b0e",
-            }
-        },
-    )
-
-
-def problem_of(exc: Exception) -> Problem:
-    """The table's row for an error: that of its nearest class."""
-    return next(PROBLEMS[cls] for cls in type(exc).__mro__ if cls in PROBLEMS)
-
-
-def _say(problem: Problem, detail: str, request_id: str) -> dict[str, object]:
-    return {
-        "type": problem.type,
-        "title": problem.title,
-        "status": problem.status,
-        "detail": detail,
-        "request_id": request_id,
-    }
-
-
-def _explain(exc: Exception, request_id: str) -> dict[str, object]:
-    """The problem details of any error; logs those that the operator should see."""
-    problem = problem_of(exc)
-    if not isinstance(exc, errors.WenbaoError):
-        log.error("request %s failed", request_id, exc_info=exc)
-    elif problem.status >= 500:
-        log.warning("request %s: %s: %s", request_id, type(exc).__name__, exc)
-    return _say(problem, problem.detail or str(exc), request_id)
-
-
-def _problem_response(
-    body: Mapping[str, object], headers: Mapping[str, str] | None = None
-) -> JSONResponse:
-    status = int(str(body["status"]))
-    extra = dict(headers or {})
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        extra.setdefault("Retry-After", "5")
-    return JSONResponse(body, status, extra, media_type="application/problem+json")
-
-
-async def _on_wenbao_error(request: Request, exc: Exception) -> Response:
-    return _problem_response(_explain(exc, request.state.request_id))
-
-
-async def _on_http_error(request: Request, exc: Exception) -> Response:
-    """FastAPI's own errors (no such route, wrong method, unreadable body) and ours by status."""
-    assert isinstance(exc, StarletteHTTPException)
-    phrase = HTTPStatus(exc.status_code).phrase
-    problem = _BY_STATUS.get(exc.status_code) or Problem(
-        exc.status_code, phrase.lower().replace(" ", "-"), phrase
-    )
-    detail = exc.detail if exc.detail != phrase else problem.title + "."
-    headers = dict(exc.headers or {}) | _allowed(request) if exc.status_code == 405 else exc.headers
-    return _problem_response(_say(problem, detail, request.state.request_id), headers)
-
-
-def _allowed(request: Request) -> dict[str, str]:
-    """The Allow header over all routes of an address; the router knows only its first one."""
-    for template, operations in request.app.openapi()["paths"].items():
-        if re.fullmatch(re.sub(r"\{\w+\}", ".+", template), request.url.path):
-            return {"Allow": ", ".join(method.upper() for method in operations)}
-    return {}
-
-
-async def _on_invalid(request: Request, exc: Exception) -> Response:
-    """A body or parameter that doesn't fit; names each field, never repeats what was sent."""
-    assert isinstance(exc, RequestValidationError)
-    found = exc.errors()
-    status, detail, faults = 422, "", [_fault(error) for error in found]
-    if found[0]["type"] == "json_invalid":
-        status, detail, faults = 400, "The body is not valid JSON.", []
-    elif found[0]["type"] == "model_attributes_type" and not _says_json(request):
-        status, detail, faults = 415, "Send JSON with Content-Type: application/json.", []
-    body = _say(_BY_STATUS[status], detail or _sentence(faults), request.state.request_id)
-    return _problem_response(body | ({"errors": faults} if faults else {}))
-
-
-def _fault(error: Mapping[str, Any]) -> dict[str, str]:
-    steps = (str(step) for step in error["loc"] if step not in ("body", "query", "path"))
-    unknown = error["type"] == "extra_forbidden"
-    words = "There is no such field" if unknown else str(error["msg"])
-    where = harmless(".".join(steps))[:80]  # an unknown field's name is the caller's
-    return {"field": where, "message": words.removeprefix("Value error, ")}
-
-
-def _sentence(faults: Sequence[Mapping[str, str]]) -> str:
-    return "; ".join(f"{f['field'] or 'body'}: {f['message']}" for f in faults) + "."
-
-
-def _says_json(request: Request) -> bool:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return kind == "application/json" or kind.endswith("+json")
 
 
 # ── The edge: what holds for every request, whatever it asks ────────────────────────────────────
@@ -223,6 +57,7 @@ _PAGE_CSP = (
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'"
 )
+
 # Swagger UI writes style elements and uses innerHTML; it still runs no script but its own files.
 _DOCS_CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
@@ -265,7 +100,7 @@ class Edge:
         try:
             await self._app(scope, _limited(scope, receive), send_secured)
         except Exception as exc:
-            response = _problem_response(_explain(exc, request_id))
+            response = problems.response(problems.explain(exc, request_id))
             if status:
                 raise
             await response(scope, receive, send_secured)
@@ -337,240 +172,6 @@ def _unauthorized(detail: str) -> HTTPException:
     return HTTPException(401, detail, {"WWW-Authenticate": "Bearer"})
 
 
-# ── What comes in and what goes out ─────────────────────────────────────────────────────────────
-
-_ARTICLE_ID = "a-7d1f0c2b9e"
-_CITATION: dict[str, Any] = {
-    "n": 1,
-    "article_id": _ARTICLE_ID,
-    "title": "西安市雁塔区政协献策优化营商环境",
-    "date": "2023-06-01",
-    "source": "page.txt",
-    "quote": "委员们建议,要打通数据壁垒",
-    "start": 62,
-    "end": 75,
-    "answer_spans": [[0, 56]],
-    "verified": True,
-    "score": 0.87,
-}
-_PASSAGE: dict[str, Any] = {
-    "passage_id": f"{_ARTICLE_ID}:0",
-    "article_id": _ARTICLE_ID,
-    "title": "西安市雁塔区政协献策优化营商环境",
-    "text": "委员们建议,要打通数据壁垒,各部门真正实现数据互联互通。",
-    "start": 62,
-    "end": 90,
-    "score": 0.91,
-}
-_ANSWER: dict[str, Any] = {
-    "question": "what did Yanta district propose?",
-    "language": "en",
-    "answer": "The articles report (in Chinese): 委员们建议,要打通数据壁垒 [1]",
-    "answer_plain": "The articles report (in Chinese): 委员们建议,要打通数据壁垒",
-    "abstained": False,
-    "reason": None,
-    "confidence": 0.93,
-    "mode": "extractive",
-    "model": "extractive",
-    "citations": [_CITATION],
-    "passages": [_PASSAGE],
-    "timings_ms": {"embed": 4, "search": 6, "answer": 3, "total": 13},
-}
-_EVENT = {
-    "type": "object",
-    "properties": {
-        "event": {"enum": ["passages", "token", "citation", "answer", "error"]},
-        "data": {"type": "string", "contentMediaType": "application/json"},
-    },
-    "required": ["event", "data"],
-}
-_STREAM = """event: passages
-data: {"passages":[...]}
-
-event: token
-data: {"text":"..."}
-
-event: citation
-data: {"n":1,...}
-
-event: answer
-data: {...the whole Answer...}
-"""
-
-
-def _encodable(text: str) -> str:
-    """JSON can escape half a character, which no encoding can write."""
-    if any("\ud800" <= char <= "\udfff" for char in text):
-        raise ValueError("This is not Unicode text")
-    return text
-
-
-def _whole(value: object) -> object:
-    """JSON has one kind of number: 8.0 is an integer."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-Text = Annotated[str, AfterValidator(_encodable)]
-# Only documented here: the Answerer cleans and judges questions, the same for every door.
-QuestionText = Annotated[Text, Field(json_schema_extra={"pattern": r"\w"})]
-Depth = Annotated[int, Field(ge=1, le=50), BeforeValidator(_whole)]
-
-
-class Incoming(BaseModel):
-    """A request body: nothing unknown, nothing guessed."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class AskBody(Incoming):
-    """A question and how to answer it."""
-
-    question: QuestionText = Field(
-        description="In English or Chinese.", examples=[_ANSWER["question"]]
-    )
-    lang: Literal["auto", "zh", "en"] = Field("auto", description="Language of the answer.")
-    top_k: Depth | None = Field(None, description="Passages to draw on.")
-    article_ids: list[Text] = Field([], max_length=100, description="Answer from these only.")
-    conversation_id: Text | None = Field(None, max_length=128, description="Not used yet.")
-    stream: bool = Field(False, description="Server-sent events instead of one JSON object.")
-
-
-class SearchBody(Incoming):
-    """A question and how many passages to give."""
-
-    question: QuestionText = Field(examples=[_ANSWER["question"]])
-    k: Depth = 8
-
-
-class Outgoing(BaseModel):
-    """A response; later versions may add fields."""
-
-
-class CitationJson(Outgoing):
-    """`article.text[start:end] == quote`, in Unicode code points."""
-
-    n: int
-    article_id: str
-    title: str
-    date: str
-    source: str
-    quote: str
-    start: int
-    end: int
-    answer_spans: list[tuple[int, int]] = Field(description="Ranges of `answer` that it supports.")
-    verified: bool
-    score: float
-
-    model_config = ConfigDict(title="Citation", json_schema_extra={"example": _CITATION})
-
-
-class PassageJson(Outgoing):
-    """A few whole sentences of an article: `article.text[start:end] == text`."""
-
-    passage_id: str
-    article_id: str
-    title: str
-    text: str
-    start: int
-    end: int
-    score: float
-
-    model_config = ConfigDict(title="Passage", json_schema_extra={"example": _PASSAGE})
-
-
-class AnswerJson(Outgoing):
-    """A cited answer, or a plain no with its reason."""
-
-    question: str
-    language: Literal["zh", "en"]
-    answer: str = Field(description="With a marker [n] for every citation.")
-    answer_plain: str
-    abstained: bool
-    reason: Literal["not_in_articles", "off_topic", "entity_not_found", "too_vague"] | None
-    confidence: float
-    mode: Literal["extractive", "written"]
-    model: str
-    citations: list[CitationJson]
-    passages: list[PassageJson]
-    timings_ms: dict[str, float]
-
-    model_config = ConfigDict(title="Answer", json_schema_extra={"example": _ANSWER})
-
-
-class FoundJson(Outgoing):
-    """The passages found, best first."""
-
-    passages: list[PassageJson]
-
-    model_config = ConfigDict(
-        title="Found", json_schema_extra={"example": {"passages": [_PASSAGE]}}
-    )
-
-
-class FragmentJson(Outgoing):
-    """A range of the page file's text that the article was built from, in code points."""
-
-    start: int
-    end: int
-
-    model_config = ConfigDict(title="Fragment")
-
-
-class ArticleJson(Outgoing):
-    """What is known of an article, without its text."""
-
-    article_id: str
-    title: str
-    subtitle: str
-    byline: str
-    date: str = Field(description='ISO 8601, or "" where the page gives none.')
-    source: str
-    fragments: list[FragmentJson]
-
-    model_config = ConfigDict(title="Article")
-
-
-class WholeArticleJson(ArticleJson):
-    """An article with its text, which all offsets count in."""
-
-    text: str
-
-    model_config = ConfigDict(title="WholeArticle")
-
-
-class ArticlesJson(Outgoing):
-    """One page of the list, ordered by id."""
-
-    articles: list[ArticleJson]
-    next_cursor: str | None = Field(description="For the next page; null at the end.")
-
-    model_config = ConfigDict(title="Articles")
-
-
-class AliveJson(Outgoing):
-    """The process runs."""
-
-    status: Literal["ok"] = "ok"
-    version: str = __version__
-
-    model_config = ConfigDict(title="Alive")
-
-
-class ReadyJson(Outgoing):
-    """Questions can be answered."""
-
-    status: Literal["ready"] = "ready"
-    parts: dict[str, str] = Field(examples=[{"articles": "ok", "index": "ok", "model": "ok"}])
-    articles: int
-    passages: int
-
-    model_config = ConfigDict(title="Ready")
-
-
-def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {s: {"model": ProblemJson, "description": HTTPStatus(s).phrase} for s in statuses}
-
-
 # ── Routes ──────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -579,17 +180,17 @@ def _asking(app: "App", keys: Keys) -> APIRouter:
         prefix="/v1",
         tags=["questions"],
         dependencies=[Depends(keys.may_read)],
-        responses=_problems(400, 401, 413, 415, 422, 503),
+        responses=schemas.problems(400, 401, 413, 415, 422, 503),
     )
-    event_stream = {"text/event-stream": {"itemSchema": _EVENT, "example": _STREAM}}
+    event_stream = {"text/event-stream": {"itemSchema": schemas.EVENT, "example": schemas.STREAM}}
 
     @router.post(
         "/ask",
         summary="Answer a question",
-        response_model=AnswerJson,
+        response_model=schemas.AnswerJson,
         responses={200: {"content": event_stream}},
     )
-    async def ask(body: AskBody, request: Request) -> Response:
+    async def ask(body: schemas.AskBody, request: Request) -> Response:
         """Answer a question from the articles, with citations, or say that they don't hold it."""
         question = app.answerer.question(body.question, body.lang, body.top_k, body.article_ids)
         if body.stream:
@@ -599,8 +200,8 @@ def _asking(app: "App", keys: Keys) -> APIRouter:
             )
         return JSONResponse(to_json(await app.answerer.answer(question)))
 
-    @router.post("/search", summary="Find passages", response_model=FoundJson)
-    async def search(body: SearchBody) -> Response:
+    @router.post("/search", summary="Find passages", response_model=schemas.FoundJson)
+    async def search(body: schemas.SearchBody) -> Response:
         """The passages that a question is about, best first."""
         question = app.answerer.question(body.question, top_k=body.k)
         hits = await app.answerer.search(question)
@@ -610,33 +211,33 @@ def _asking(app: "App", keys: Keys) -> APIRouter:
 
 
 def _reading(app: "App", keys: Keys) -> APIRouter:
-    router = APIRouter(prefix="/v1/articles", tags=["articles"], responses=_problems(401, 422, 503))
+    router = APIRouter(
+        prefix="/v1/articles", tags=["articles"], responses=schemas.problems(401, 422, 503)
+    )
 
     @router.get(
         "",
         summary="List articles",
-        response_model=ArticlesJson,
+        response_model=schemas.ArticlesJson,
         dependencies=[Depends(keys.may_read)],
     )
     async def articles(
         limit: Annotated[int, Query(ge=1, le=500)] = 100,
-        cursor: Annotated[
-            str, AfterValidator(_decoded), Query(description="A `next_cursor`.")
-        ] = "",
+        cursor: Annotated[schemas.Cursor, Query(description="A `next_cursor`.")] = "",
     ) -> Response:
         """List the articles, a page at a time."""
         found = await asyncio.to_thread(app.records.articles, cursor, limit + 1)
         page = found[:limit]
-        more = _encoded(page[-1].article_id) if len(found) > limit else None
+        more = schemas.encoded_cursor(page[-1].article_id) if len(found) > limit else None
         shown = [_public(article_json(article, with_text=False)) for article in page]
         return JSONResponse({"articles": shown, "next_cursor": more})
 
     @router.get(
         "/{article_id:path}",
         summary="Read an article",
-        response_model=WholeArticleJson,
+        response_model=schemas.WholeArticleJson,
         dependencies=[Depends(keys.may_read)],
-        responses=_problems(404),
+        responses=schemas.problems(404),
     )
     async def article(article_id: str) -> Response:
         """One article with its text."""
@@ -648,7 +249,7 @@ def _reading(app: "App", keys: Keys) -> APIRouter:
         summary="Remove an article",
         status_code=204,
         dependencies=[Depends(keys.may_write)],
-        responses=_problems(404),
+        responses=schemas.problems(404),
     )
     async def remove(article_id: str) -> None:
         """Take an article out of the records and the index."""
@@ -661,24 +262,27 @@ def _health(app: "App") -> APIRouter:
     router = APIRouter(tags=["health"])
 
     @router.get("/healthz", summary="Is it alive?")
-    async def healthz() -> AliveJson:
+    async def healthz() -> schemas.AliveJson:
         """The process runs and its event loop turns."""
-        return AliveJson()
+        return schemas.AliveJson()
 
     @router.get(
-        "/readyz", summary="Can it answer?", response_model=ReadyJson, responses=_problems(503)
+        "/readyz",
+        summary="Can it answer?",
+        response_model=schemas.ReadyJson,
+        responses=schemas.problems(503),
     )
     async def readyz(request: Request) -> Response:
         """A question can be answered; if not, which part is away."""
         parts, counts = await _probe(app)
         if counts is not None and set(parts.values()) == {"ok"}:
             return JSONResponse(
-                ReadyJson(parts=parts, articles=counts[0], passages=counts[1]).model_dump()
+                schemas.ReadyJson(parts=parts, articles=counts[0], passages=counts[1]).model_dump()
             )
         away = " and ".join(name for name, state in parts.items() if state == "away")
-        problem = Problem(503, "not-ready", "Questions can't be answered now")
-        body = _say(problem, f"Away: {away}. {_OPERATOR}", request.state.request_id)
-        return _problem_response(body | {"parts": parts})
+        problem = problems.Problem(503, "not-ready", "Questions can't be answered now")
+        body = problems.say(problem, f"Away: {away}. {problems.OPERATOR}", request.state.request_id)
+        return problems.response(body | {"parts": parts})
 
     return router
 
@@ -746,7 +350,7 @@ async def _events(
             yield _event("citation", citation)
         yield _event("answer", body)
     except Exception as exc:  # the status line is gone: only an event can still say it
-        yield _event("error", _explain(exc, request_id))
+        yield _event("error", problems.explain(exc, request_id))
     finally:
         asking.cancel()
 
@@ -758,23 +362,6 @@ def _event(name: str, body: object) -> bytes:
 def _public(article: Mapping[str, object]) -> dict[str, object]:
     """Without the path, which tells where this server keeps its files."""
     return {name: value for name, value in article.items() if name != "path"}
-
-
-def _encoded(article_id: str) -> str:
-    return base64.urlsafe_b64encode(article_id.encode()).decode().rstrip("=")
-
-
-def _decoded(cursor: str) -> str:
-    """The article id in a cursor.
-
-    Raises:
-        ValueError: if the cursor is none of ours.
-    """
-    try:
-        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
-        return base64.b64decode(padded, b"-_", validate=True).decode()
-    except (UnicodeError, binascii.Error) as exc:
-        raise ValueError("This is no cursor of this list") from exc
 
 
 async def _probe(app: "App") -> tuple[dict[str, str], tuple[int, int] | None]:
@@ -816,9 +403,9 @@ def create_app(app: "App") -> FastAPI:
         api.include_router(router)
     api.mount("/static", StaticFiles(directory=WEB))
     api.mount("/docs/assets", StaticFiles(packages=[("fastapi_offline", "static")]))
-    api.add_exception_handler(errors.WenbaoError, _on_wenbao_error)
-    api.add_exception_handler(StarletteHTTPException, _on_http_error)
-    api.add_exception_handler(RequestValidationError, _on_invalid)
+    api.add_exception_handler(errors.WenbaoError, problems.on_wenbao_error)
+    api.add_exception_handler(StarletteHTTPException, problems.on_http_error)
+    api.add_exception_handler(RequestValidationError, problems.on_invalid)
     api.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)
     api.add_middleware(Edge)
     _finish(api.openapi())
@@ -827,7 +414,7 @@ def create_app(app: "App") -> FastAPI:
 
 def _finish(document: dict[str, Any]) -> None:
     """Mends what FastAPI can't say: it drops nulls from examples and calls problems plain JSON."""
-    document["components"]["schemas"]["AnswerJson"]["example"] = _ANSWER
+    document["components"]["schemas"]["AnswerJson"]["example"] = schemas.ANSWER
     for path in document["paths"].values():
         for operation in path.values():
             for status, response in operation["responses"].items():

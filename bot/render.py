@@ -42,6 +42,7 @@ def to_json(answer: Answer) -> dict[str, object]:
         "citations": [citation_json(citation) for citation in answer.citations],
         "passages": [hit_json(hit) for hit in answer.passages],
         "timings_ms": {stage: float(ms) for stage, ms in timings.items()},
+        "note": answer.note,
     }
 
 

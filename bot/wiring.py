@@ -1,5 +1,6 @@
 """Settings -> real objects; the only file that names concrete classes."""
 
+import errno
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from rag.retrieve import Retriever
 from rag.store import VectorIndex
 
 log = logging.getLogger(__name__)
+
+_DISK = (errno.ENOSPC, errno.EACCES, errno.EROFS)  # other OSErrors mean that there is no such model
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +81,14 @@ def open_app(settings: Settings, say: Callable[[str], None] = log.info) -> App:
 
 
 def _embedder(settings: Settings, say: Callable[[str], None]) -> Embedder:
+    with translated():
+        settings.models.mkdir(parents=True, exist_ok=True)
     try:
-        with translated():
-            return serving.load(settings.model, settings.models, say)
+        return serving.load(settings.model, settings.models, say)
     except (OSError, ValueError, ImportError, RuntimeError) as exc:
+        if isinstance(exc, OSError) and exc.errno in _DISK:
+            with translated():
+                raise
         raise ModelUnavailable(
             f"The embedding model {settings.model} can't be had ({type(exc).__name__}): check"
             " WENBAO_MODEL, or leave it unset for the model that comes with Wenbao."

@@ -7,6 +7,7 @@ Does not cover running the model.
 """
 
 import hashlib
+import itertools
 import json
 import struct
 import unicodedata
@@ -97,7 +98,8 @@ def unpack(path: Path, folder: Path) -> None:
         raise ValueError(f"{path} is not a packed e5 model")
     cursor.take("I")
     *sizes, eps, block = (*cursor.take("7i"), *cursor.take("f"), *cursor.take("i"))
-    shape = _Shape(*(int(size) for size in sizes), float(eps), int(block))
+    hidden, layers, heads, ff, vocab, positions, types = (int(size) for size in sizes)
+    shape = _Shape(hidden, layers, heads, ff, vocab, positions, types, float(eps), int(block))
     pieces = _read_pieces(cursor)
     kept = [i for i, (piece, _) in enumerate(pieces) if i < len(_SPECIALS) or _is_read(piece)]
     tensors = _read_tensors(cursor, shape)
@@ -114,7 +116,7 @@ def _read_pieces(cursor: _Cursor) -> list[tuple[str, float]]:
     scores = cursor.array("<f4", count)
     blob = cursor.bytes(int(blob_bytes))
     ends = [int(offset) for offset in offsets]
-    texts = [blob[a:b].decode() for a, b in zip(ends, ends[1:], strict=False)]
+    texts = [blob[a:b].decode() for a, b in itertools.pairwise(ends)]
     _, map_bytes = cursor.take("iI")  # the normalisation map: NFKC, which tokenizers has
     cursor.bytes(int(map_bytes))
     return [(text, float(score)) for text, score in zip(texts, scores, strict=True)]
@@ -188,9 +190,7 @@ def _write_tokenizer(pieces: list[tuple[str, float]], shape: _Shape, folder: Pat
 
     tokenizer = Tokenizer(models.Unigram(pieces, unk_id=_SPECIALS.index("<unk>")))
     collapse = normalizers.Replace(Regex(" {2,}"), " ")
-    tokenizer.normalizer = normalizers.Sequence(
-        [normalizers.Nmt(), normalizers.NFKC(), collapse]  # type: ignore[list-item]
-    )
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Nmt(), normalizers.NFKC(), collapse])
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
     tokenizer.post_processor = processors.TemplateProcessing(
         single="<s> $A </s>",

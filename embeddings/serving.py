@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MIN_COSINE = 0.99  # of int8 to fp32, on the check texts; below it the quantised model is refused
+MIN_COSINE = 0.99  # of int8 to fp32, on the check texts; below it the int8 model is refused
 BATCH_CHARS = 1_000  # padded, a run; the fastest here. Source: DECISIONS.md, threads and batches
 TOKEN_DIM = 128  # dimensions kept of a token's vector. Source: DECISIONS.md, late interaction
 _FORMAT = 2  # of a built folder; older ones are built again
@@ -155,8 +155,8 @@ def _tokens(encoding: "Encoding", states: Vector, basis: Vector, skip: int) -> T
 def load(source: str, cache: Path, say: Say = log.info) -> Embedder:
     """The model ready for serving; builds it under `cache` the first time (about half a minute).
 
-    `source` is "packaged", a hub name or a folder. A model that can't be exported, or whose
-    quantised form is off, is run by sentence-transformers itself.
+    `source` is "packaged", a hub name or a folder. A model whose quantised form is off runs in
+    fp32; one that can't be exported is run by sentence-transformers itself.
 
     Raises:
         OSError, ValueError: if the model can't be had.
@@ -171,7 +171,8 @@ def load(source: str, cache: Path, say: Say = log.info) -> Embedder:
         from embeddings import sentence_transformer as st
 
         model = st.load(source)
-        return st.SentenceTransformerEmbedder(model, f"{source}@{st.fingerprint(model)}")
+        label = Path(source).name if Path(source).is_dir() else source
+        return st.SentenceTransformerEmbedder(model, f"{label}@{st.fingerprint(model)}")
     return OnnxEmbedder(folder)
 
 
@@ -208,7 +209,7 @@ def _build(source: str, cache: Path, pointer: Path, say: Say) -> Path | None:
         built = _quantise(model, label, work, ready)
         if built.min_cosine < MIN_COSINE:
             say(f"{source} loses too much in int8 ({built.min_cosine:.3f}); it runs in fp32.")
-            return None
+            os.replace(work / "fp32.onnx", ready / "model.onnx")
         folder = cache / _slug(label)
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(ready, folder)
@@ -249,7 +250,9 @@ def _quantise(model: Any, label: str, work: Path, ready: Path) -> Built:
     inputs = {put.name for put in session.get_inputs()}
     np.save(ready / "basis.npy", _basis(tokenizer, session, inputs))
     texts = [passage_prefix + text for text in _check_texts()]
-    served = np.concatenate([run_session(session, inputs, b)[0] for b in _batches(tokenizer, texts)])
+    served = np.concatenate(
+        [run_session(session, inputs, b)[0] for b in _batches(tokenizer, texts)]
+    )
     true = model.encode(texts, prompt="", normalize_embeddings=True, show_progress_bar=False)
     cosines = (served * np.asarray(true)).sum(axis=1)
     built = Built(

@@ -73,6 +73,9 @@ class Answerer:
         self._top_k = top_k
         self._max_chars = max_chars
         self._weights = weights.load()
+        # Weights of one model say little about another's scores: then only what is missing refuses.
+        fitted = self._weights.model.split("@")[0] == embedder.name.split("@")[0]
+        self._threshold = self._weights.threshold if fitted else 0.0
 
     def question(
         self,
@@ -169,7 +172,7 @@ class Answerer:
             return judge.Verdict(0.0, "not_in_articles")
         row = judge.features(question, findings, pool, chances)
         (probability,) = weights.logistic(judge.FEATURES, self._weights.judge, row[None, :])
-        return judge.verdict(probability, findings, self._weights.threshold)
+        return judge.verdict(probability, findings, self._threshold)
 
     def _answer(
         self,

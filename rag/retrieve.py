@@ -1,7 +1,9 @@
 """A question -> hits: dense from Chroma and lexical from FTS5, fused by score, then token by token.
 
-score = cosine + LEXICAL x (BM25 of the passage and a share of its article's / the best) + LATE x (mean over the question's tokens of the best
-match with a passage token). The weights are fitted on development data (DECISIONS.md).
+score = cosine
+      + LEXICAL x (BM25, a share of it from the whole article / the best of the question)
+      + LATE x (mean over the question's tokens of the best match with a passage token).
+The weights are fitted on development data (DECISIONS.md).
 """
 
 import math

@@ -6,25 +6,24 @@ spellings that a passage may use for it; the best spelling counts, so many gloss
 word don't outweigh a name. Does not cover ranking (retrieve.py).
 """
 
-import math
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
 from rag.glossary import MAX_WORDS, name_readings, stem
 
 Gloss = Callable[[str], Sequence[str]]
+Word = tuple[int, str, str]  # where it starts, the word, its part of speech
 Kind = Literal["name", "number", "word"]
 
 _TOKEN = re.compile(r"[㐀-鿿]+|[a-zà-öø-ÿāēīōūǎěǐǒǔǖǘǚǜ]+(?:'[a-z]+)*|\d[\d,]*(?:\.\d+)?")
 _CHINESE = re.compile(r"[㐀-鿿]+")
-_ENGLISH_WORD = re.compile(
-    r"[a-zà-öø-ÿāēīōūǎěǐǒǔǖǘǚǜ]+(?:['’-][a-zü]+)*|\d[\d,]*(?:\.\d+)?"
-)
+_ENGLISH_WORD = re.compile(r"[a-zà-öø-ÿāēīōūǎěǐǒǔǖǘǚǜ]+(?:['’-][a-zü]+)*|\d[\d,]*(?:\.\d+)?")
 _NUMBER = re.compile(r"(\d[\d,]*(?:\.\d+)?) ?(万亿|亿|万|千|百|billion|million|thousand)?")
 _SCALES = {
     "万亿": 10**12,
@@ -74,8 +73,9 @@ _PLACE = re.compile(
     r"([㐀-鿿]{1,3}?[省市区县旗镇乡村])"
 )
 _COMMON_PLACE = re.compile(
-    r"^(?:去|今|明|全|本|该|各|哪|几|多|城|社|地|小|园|景|某|县|区|市|这|那|两|每|乡|农|山|新|老|我)"
-    r"|[园山地社城小片校]区$|[超夜菜早集股楼]市$"
+    r"^(?:示范|实验|试验|贫困|开发|高新|经开|自贸|保税|风景|核心|美丽|特色|文明|历史|百强|传统|生态"
+    r"|[古去今明全本该各哪几多城社地小园景某县区市这那两每乡农山新老我])"
+    r"|[园山地社城小片校]区$|^[景学辖库灾牧林厂新]区$|[大强小各]县$|[城集]镇$|[超夜菜早集股楼]市$"
 )
 # The hundred or so commonest surnames and some more, less those that mostly begin other words.
 _SURNAMES = frozenset(
@@ -85,11 +85,14 @@ _SURNAMES = frozenset(
     "丁邓单洪左石崔吉龚程邢裴陆荣翁甄曲封储靳段焦牧侯宓全宁仇甘厉武符刘景詹束龙叶黎薄白蒲赖卓池乔"
     "闻翟谭姬申冉郦桑牛边燕冀尚温庄晏柴瞿阎慕连习艾向古易廖耿匡寇聂关荆游竺阳佘付佟单车饶曾沙丰巫"
 )
-_NO_NAME = re.compile(r"[性证松赛费票店馆厂厅院器机车品病法者员周花茶塔卜率节站路桥河湖村镇县市区]$")
+_NO_NAME = re.compile(
+    r"[性证松赛费票店馆厂厅院器机车品病法者员周花茶塔卜率节站路桥河湖村镇县市区]$"
+)
 # Words that a question is worded with, whatever it is about.
 _EMPTY_WORDS = frozenset(
-    "时候 方面 问题 东西 地方 情况 意思 起来 出来 上去 下来 没有 应该 知道 觉得 具体 方式 原因 事情 内容"
-    " 接下来 列出来 列出 回事 怎么回事 啥意思 一起 提出 提到 说到 认为 表示 介绍 可能 不可 想要 需要 时间".split()
+    """时候 方面 问题 东西 地方 情况 意思 起来 出来 上去 下来 没有 应该 知道 觉得 具体 方式 原因
+    事情 内容 接下来 列出来 列出 回事 怎么回事 啥意思 一起 提出 提到 说到 认为 表示 介绍 可能
+    不可 想要 需要 时间""".split()
 )
 _CONTENT_TAGS = ("n", "v", "a", "i", "l", "j", "s", "z", "b", "e")
 
@@ -133,7 +136,7 @@ def normalise(text: str) -> str:
 
 
 def written(plain: str) -> str:
-    """The written form of normalised text, in which a spelling is a substring:
+    """The written form of normalised text, in which a spelling is a substring.
 
     ` 漯河市 #5 月 | the propos ...`: tokens between spaces, `|` for punctuation between them.
     """
@@ -157,7 +160,7 @@ def _token(text: str) -> str:
 
 def _bare(word: str) -> str:
     """A Latin word without accents and without 's; ü is v, as it is typed."""
-    word = re.sub(r"[üǖǘǚǜ]", "v", word.split("'s")[0]).replace("'", "")
+    word = re.sub(r"[üǖǘǚǜ]", "v", word.split("'s", maxsplit=1)[0]).replace("'", "")
     return "".join(c for c in unicodedata.normalize("NFD", word) if not unicodedata.combining(c))
 
 
@@ -188,14 +191,14 @@ def spelling_terms(spelling: str) -> list[str]:
     if _CHINESE.fullmatch(spelling):
         if len(spelling) == 1:
             return [spelling]
-        return [a + b for a, b in zip(spelling, spelling[1:], strict=False)]
+        return [a + b for a, b in pairwise(spelling)]
     return [_safe(word) for word in spelling.split()]
 
 
 def sound_terms(sound: str) -> list[str]:
     """FTS tokens of a run of syllables: neighbouring pairs, `yan_ta`."""
     syllables = sound.split()
-    pairs = zip(syllables, syllables[1:], strict=False)
+    pairs = pairwise(syllables)
     return [f"{a}_{b}" for a, b in pairs if a != "|" and b != "|"]
 
 
@@ -223,7 +226,7 @@ def spoken(plain: str) -> str:
 
 @lru_cache(maxsize=1)
 def _reader() -> Callable[[str], list[str]]:
-    """pypinyin, taught the place and personal names that CC-CEDICT reads otherwise: 漯河 is luo he."""
+    """pypinyin, taught the names that CC-CEDICT reads otherwise: 漯河 is luo he."""
     from pypinyin import lazy_pinyin, load_phrases_dict
 
     load_phrases_dict({word: [[s] for s in sounds] for word, sounds in name_readings()})
@@ -249,8 +252,8 @@ def concepts(question: str, gloss: Gloss) -> tuple[Concept, ...]:
 def _chinese_concepts(run: str) -> Iterator[Concept]:
     """Names, and pairs of characters of what is left when question words are taken out."""
     words = _segmented(run)
-    named = list(_chinese_names(run, words))
-    for at, name in named:
+    named = [*_people(words), *_places(run, words)]
+    for _, name in named:
         plain = _without_suffix(name)
         yield Concept(name, "name", (plain, *places().get(plain, ())))
     solid = _solid_pairs(words) - {i for at, name in named for i in range(at, at + len(name) - 1)}
@@ -262,7 +265,7 @@ def _chinese_concepts(run: str) -> Iterator[Concept]:
         start = stop.end() if stop else end
 
 
-def _solid_pairs(words: Sequence[tuple[int, str, str]]) -> set[int]:
+def _solid_pairs(words: Sequence[Word]) -> set[int]:
     """Where a pair of characters begins that lies within one word that means something."""
     return {
         i
@@ -272,11 +275,11 @@ def _solid_pairs(words: Sequence[tuple[int, str, str]]) -> set[int]:
     }
 
 
-def _segmented(run: str) -> list[tuple[int, str, str]]:
-    """The words of a run of Chinese: where each starts, the word, its part of speech."""
+def _segmented(run: str) -> list[Word]:
+    """The words of a run of Chinese."""
     import rjieba
 
-    found: list[tuple[int, str, str]] = []
+    found: list[Word] = []
     at = 0
     for word, tag in rjieba.tag(run):
         found.append((at, word, tag))
@@ -284,22 +287,27 @@ def _segmented(run: str) -> list[tuple[int, str, str]]:
     return found
 
 
-def _chinese_names(run: str, words: Sequence[tuple[int, str, str]]) -> Iterator[tuple[int, str]]:
-    """Places and people as written, and where."""
+def _places(run: str, words: Sequence[Word]) -> Iterator[tuple[int, str]]:
+    """Places as written, and where; a common word that ends like one is none."""
     ends = {start + len(word) for start, word, _ in words}
     for place in _PLACE.finditer(run):
         if place.end(1) in ends and not _COMMON_PLACE.search(place[1]):
             yield place.start(1), place[1]
-    for i, (start, word, tag) in enumerate(words):
+    for start, word, _ in words:
         if word in places():
             yield start, word
+
+
+def _people(words: Sequence[Word]) -> Iterator[tuple[int, str]]:
+    """Names of three characters, and where: 贺松林, also where the segmenter cut behind 贺."""
+    for i, (start, word, tag) in enumerate(words):
         if word[0] not in _SURNAMES or not tag.startswith("nr"):
             continue
         if len(word) > 2 and not _NO_NAME.search(word[:3]):
             yield start, word[:3]
         elif len(word) == 1 and i + 1 < len(words):
             _, given, given_tag = words[i + 1]
-            if len(given) <= 2 and given_tag.startswith("n"):
+            if len(given) == 2 and given_tag.startswith("n"):
                 yield start, word + given
 
 
@@ -333,9 +341,7 @@ def _unhyphened(word: str, gloss: Gloss) -> list[str]:
     return [word] if "-" not in word or gloss(word.replace("-", " ")) else word.split("-")
 
 
-def _personal_name(
-    words: Sequence[str], at: int, question: str, gloss: Gloss
-) -> Concept | None:
+def _personal_name(words: Sequence[str], at: int, question: str, gloss: Gloss) -> Concept | None:
     """Two neighbouring words that are a Chinese name: Yang Bin, He Wenbo, Wenbo He, li jianguo."""
     pair = [_bare(re.sub(r"['’]s$", "", word)) for word in words[at : at + 2]]
     if len(pair) < 2 or not all(_syllable_counts(word) for word in pair):
@@ -384,7 +390,7 @@ def _english_concept(
         return _month(words, at)
     if word in STOP_WORDS:
         return None
-    spellings = list(gloss(word.replace('-', ' ')) or gloss(_bare(word)))
+    spellings = list(gloss(word.replace("-", " ")) or gloss(_bare(word)))
     sounds = tuple(_sounds(word, spellings, question))
     if word in _NUMBER_WORDS:
         spellings.append(f" #{_NUMBER_WORDS[word]} ")
@@ -417,9 +423,9 @@ def _sounds(word: str, spellings: Sequence[str], question: str) -> Iterator[str]
         return
     for reading in readings(_bare(re.sub(r"['’ -]", "", word))):
         yield f" {reading} "
-        if umlaut := re.sub(r"\b([ln])u\b", r"\1v", reading):
-            if umlaut != reading:  # Luliang is 吕梁, as signs without dots have it
-                yield f" {umlaut} "
+        umlaut = re.sub(r"\b([ln])u\b", r"\1v", reading)
+        if umlaut != reading:  # Luliang is 吕梁, as signs without dots have it
+            yield f" {umlaut} "
 
 
 @lru_cache(maxsize=4096)
@@ -450,4 +456,5 @@ def _all_syllables() -> frozenset[str]:
 
     marked = {s for text in PINYIN_DICT.values() for s in text.split(",")}
     plain = {to_normal(s, v_to_u=False) for s in marked}
-    return frozenset(s for s in plain if s.isascii() and len(s) > 1) | {"a", "e", "shaan"}
+    sighs = {"ng", "hm", "hng", "yo", "lo"}  # they begin or end no name
+    return frozenset(s for s in plain - sighs if s.isascii() and len(s) > 1) | {"a", "e", "shaan"}

@@ -84,7 +84,7 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def chat_server() -> Iterator[ChatServer]:
     """A server that runs while the block does."""
-    handler = type("Handler", (_Handler,), {})
+    handler: type[_Handler] = type("Handler", (_Handler,), {})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         chat = ChatServer(f"http://127.0.0.1:{server.server_port}/v1")
         handler.chat = chat

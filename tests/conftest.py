@@ -5,16 +5,20 @@ import sys
 from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 from hypothesis import settings
 
+from bot.settings import Settings
+from bot.wiring import App, open_app
 from embeddings import serving
 from embeddings.embedder import Embedder
 from fakes import HashingEmbedder
 
 ROOT = Path(__file__).parents[1]
 STATE = ROOT / ".wenbao"
+SAMPLE = Path(__file__).parent / "data" / "sample"
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is first imported
 
@@ -76,8 +80,12 @@ def no_network(request: pytest.FixtureRequest) -> Iterator[list[str]]:
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """The settings of whoever runs the tests don't count."""
+    _forget_settings(monkeypatch)
+
+
+def _forget_settings(patch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("WENBAO_")]:
-        monkeypatch.delenv(name)
+        patch.delenv(name)
 
 
 @pytest.fixture(scope="session")
@@ -92,6 +100,25 @@ def model_cache() -> Path:
 def embedder(model_cache: Path) -> Embedder:
     """The default model."""
     return serving.load("packaged", model_cache)
+
+
+@pytest.fixture(scope="session")
+def sample_app(model_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """The house over the sample pages, indexed once with the default model; nobody changes it."""
+    home = tmp_path_factory.mktemp("sample")
+    with pytest.MonkeyPatch.context() as patch:
+        _forget_settings(patch)
+        settings = Settings(home=home, model_cache=model_cache, _env_file=None)
+    app = open_app(settings)
+    app.ingest([SAMPLE / "pages"])
+    yield app
+    app.close()
+
+
+@pytest.fixture
+def sample_home(sample_app: App, tmp_path: Path) -> Path:
+    """A copy of the home of `sample_app`, to change."""
+    return copytree(sample_app.settings.home, tmp_path / "home")
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot import api, render
+from bot import api, problems, render, schemas
 from bot.settings import Settings
 from rag import errors
 from rag.types import Answer, Article, Citation, Hit, Language, Passage, Question
@@ -269,7 +269,7 @@ async def test_an_answer_over_http_is_the_answer_of_render(
     expected = render.to_json(await room.answer(room.question("when does the library come?")))
     assert response.status_code == 200
     assert response.json() == expected
-    api.AnswerJson.model_validate(response.json(), extra="forbid")
+    schemas.AnswerJson.model_validate(response.json(), extra="forbid")
     assert "周五傍晚到港" in response.content.decode("utf-8")
 
 
@@ -384,7 +384,7 @@ async def test_search_gives_the_ranked_passages(client: httpx.AsyncClient) -> No
     assert list(response.json()) == ["passages"]
     [passage] = response.json()["passages"]
     assert passage["text"] == LIBRARY.text
-    api.FoundJson.model_validate(response.json(), extra="forbid")
+    schemas.FoundJson.model_validate(response.json(), extra="forbid")
 
 
 @given(st.text(alphabet="天。！？.!? \n”[]12a"))
@@ -420,7 +420,7 @@ async def test_the_list_pages_through_every_article_once(
     for _ in range(4):
         query = {"limit": "2"} | ({"cursor": cursor} if cursor else {})
         page = (await client.get("/v1/articles", params=query)).json()
-        api.ArticlesJson.model_validate(page, extra="forbid")
+        schemas.ArticlesJson.model_validate(page, extra="forbid")
         seen += [article["article_id"] for article in page["articles"]]
         cursor = page["next_cursor"]
     assert cursor is None
@@ -446,7 +446,7 @@ async def test_an_article_comes_with_its_text(client: httpx.AsyncClient, path: s
     response = await client.get(path)
     assert response.json()["text"] == LIBRARY.text
     assert "/srv/secret" not in response.text
-    api.WholeArticleJson.model_validate(response.json(), extra="forbid")
+    schemas.WholeArticleJson.model_validate(response.json(), extra="forbid")
 
 
 async def test_an_unknown_article_is_not_found(client: httpx.AsyncClient) -> None:
@@ -534,17 +534,17 @@ async def test_the_words_of_a_key_are_never_logged(
 def test_every_error_class_has_its_own_row_in_the_table() -> None:
     classes = [c for _, c in inspect.getmembers(errors, inspect.isclass)]
     assert classes
-    assert [c for c in classes if c not in api.PROBLEMS] == []
+    assert [c for c in classes if c not in problems.PROBLEMS] == []
 
 
 @pytest.mark.parametrize(
-    "error", [c for c in api.PROBLEMS if c is not Exception], ids=lambda c: c.__name__
+    "error", [c for c in problems.PROBLEMS if c is not Exception], ids=lambda c: c.__name__
 )
 async def test_every_error_becomes_its_problem(
     client: httpx.AsyncClient, room: Newsroom, error: type[Exception]
 ) -> None:
     room.fails = error("These are its words.")
-    row = api.PROBLEMS[error]
+    row = problems.PROBLEMS[error]
     response = await client.post("/v1/ask", json={"question": "bridge"})
     body = problem(response, row.status, row.slug)
     assert ("These are its words." in body["detail"]) == (row.status < 500)
@@ -747,7 +747,7 @@ async def test_the_docs_describe_the_answer_and_load_only_from_here(
         assert (await client.get(path)).status_code == 200
     document = (await client.get("/openapi.json")).json()
     answer = document["components"]["schemas"]["AnswerJson"]
-    api.AnswerJson.model_validate(answer["example"], extra="forbid")
+    schemas.AnswerJson.model_validate(answer["example"], extra="forbid")
     ask = document["paths"]["/v1/ask"]["post"]
     assert ask["operationId"] == "ask"
     assert set(ask["responses"]["200"]["content"]) == {"application/json", "text/event-stream"}

@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from rag import evaluate
+from rag import report as reporting
 from rag.errors import QuestionRejected, UnreadableFile
-from rag.evaluate import Bar, EvalQuestion, EvalReport
+from rag.evaluate import EvalQuestion, EvalReport
 from rag.ingest import Report as IngestReport
 from rag.metrics import Span
 from rag.records import Records
+from rag.report import Bar
 from rag.types import Answer, Article, Citation, Hit, Passage, Question
 
 KILN = Article(
@@ -131,7 +133,7 @@ def report(records: Records) -> EvalReport:
 
 def printed(report: EvalReport) -> str:
     out = io.StringIO()
-    Console(file=out, width=100).print(evaluate.table(report))
+    Console(file=out, width=100).print(reporting.table(report))
     return out.getvalue()
 
 
@@ -391,7 +393,7 @@ def test_every_promise_is_checked(answer: Answer, sound: int, problem: str) -> N
 def test_a_broken_promise_lowers_the_verified_share_and_is_printed(records: Records) -> None:
     script = {**SCRIPT, HOW_MANY.text: answered("有 [1][7]。", SITES)}
     report = evaluate.run(QUESTIONS, ScriptedAnswerer(script), records)
-    assert evaluate.metric(report, "verified_share").value == pytest.approx(3 / 4)
+    assert reporting.metric(report, "verified_share").value == pytest.approx(3 / 4)
     assert "q1: promise broken: [7] has no citation" in printed(report)
 
 
@@ -408,7 +410,7 @@ def test_questions_are_asked_in_order_as_a_door_asks_and_ten_deep(records: Recor
 
 def test_measures_are_over_all_and_by_language_and_kind(report: EvalReport) -> None:
     def value(name: str) -> tuple[float | None, int]:
-        found = evaluate.metric(report, name)
+        found = reporting.metric(report, name)
         return found.value, found.n
 
     assert value("hit@1") == pytest.approx((1 / 3, 3))
@@ -425,7 +427,7 @@ def test_measures_are_over_all_and_by_language_and_kind(report: EvalReport) -> N
 
 
 def test_the_json_report_holds_all_measures_and_questions(report: EvalReport) -> None:
-    found = json.loads(json.dumps(report.to_json(), allow_nan=False))
+    found = json.loads(json.dumps(reporting.to_json(report), allow_nan=False))
     assert list(found["metrics"]) == [
         name for name in evaluate.MEASURES if not name.startswith("ingest")
     ]
@@ -445,20 +447,20 @@ def test_the_json_report_holds_all_measures_and_questions(report: EvalReport) ->
 def test_the_cost_of_ingesting_is_reported_where_there_was_any(records: Records) -> None:
     ingested = IngestReport(2, 0, 0, 0, (), articles=2, passages=60, seconds=1.5)
     report = evaluate.run(QUESTIONS, ScriptedAnswerer(SCRIPT), records, ingested=ingested)
-    assert evaluate.metric(report, "ingest_seconds").value == 1.5
-    assert evaluate.metric(report, "ingest_passages_per_s").value == 40
+    assert reporting.metric(report, "ingest_seconds").value == 1.5
+    assert reporting.metric(report, "ingest_passages_per_s").value == 40
 
 
 def test_peak_memory_is_at_least_that_of_python(report: EvalReport) -> None:
-    peak = evaluate.metric(report, "peak_memory_mb").value
+    peak = reporting.metric(report, "peak_memory_mb").value
     assert peak is None or 10 < peak < 1_000_000
 
 
 def test_a_rejected_question_is_a_refusal_that_is_told(records: Records) -> None:
     long = replace(HOW_MANY, id="long", text="古" * 101)
     report = evaluate.run([long, *QUESTIONS], ScriptedAnswerer(SCRIPT), records)
-    assert evaluate.metric(report, "hit@3.zh").value == 0.5
-    assert evaluate.metric(report, "refused_answerable.zh").value == 0.5
+    assert reporting.metric(report, "hit@3.zh").value == 0.5
+    assert reporting.metric(report, "refused_answerable.zh").value == 0.5
     assert report.model == "extractive"
     assert "long: question rejected: The question is too long" in printed(report)
 
@@ -468,11 +470,11 @@ def test_an_empty_index_is_measured_too(tmp_path: Path) -> None:
     script = {q.text: replace(refused(), passages=()) for q in QUESTIONS}
     report = evaluate.run(QUESTIONS, ScriptedAnswerer(script), records)
     records.close()
-    assert evaluate.metric(report, "recall@10").value == 0
+    assert reporting.metric(report, "recall@10").value == 0
     text = printed(report)
     assert "q1: evidence is in no article: 全县登记在册的古窑址有127处" in text
     assert "q3: no article has this id: lift" in text
-    json.dumps(report.to_json(), allow_nan=False)
+    json.dumps(reporting.to_json(report), allow_nan=False)
 
 
 # --- the table
@@ -518,13 +520,13 @@ def test_many_warnings_are_cut_short(records: Records) -> None:
 
 
 def test_a_bar_names_a_measure_and_a_number() -> None:
-    assert evaluate.bar("hit@3.zh=0.95") == Bar("hit@3.zh", 0.95)
+    assert reporting.bar("hit@3.zh=0.95") == Bar("hit@3.zh", 0.95)
 
 
 @pytest.mark.parametrize("text", ["hit@4=1", "hit@3", "hit@3=", "hit@3=nan", "hit@3=much", "=1"])
 def test_a_wrong_bar_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"measure|METRIC=VALUE"):
-        evaluate.bar(text)
+        reporting.bar(text)
 
 
 @pytest.mark.parametrize(
@@ -546,9 +548,9 @@ def test_a_wrong_bar_is_refused(text: str) -> None:
 def test_a_bar_is_a_minimum_or_where_low_is_good_a_maximum(
     report: EvalReport, text: str, problem: str
 ) -> None:
-    assert evaluate.missed(report, [evaluate.bar(text)]) == ([problem] if problem else [])
+    assert reporting.missed(report, [reporting.bar(text)]) == ([problem] if problem else [])
 
 
 def test_a_group_that_is_not_there_is_told(report: EvalReport) -> None:
     with pytest.raises(ValueError, match="how_many"):
-        evaluate.metric(report, "hit@3.list")
+        reporting.metric(report, "hit@3.list")

@@ -65,7 +65,7 @@ def test_json_has_the_keys_of_the_contract_and_no_other() -> None:
     made = render.to_json(replace(ANSWER, passages=(Hit(passage, 0.5),), timings_ms={"total": 3}))
     assert list(made) == [
         *("question", "language", "answer", "answer_plain", "abstained", "reason", "confidence"),
-        *("mode", "model", "citations", "passages", "timings_ms"),
+        *("mode", "model", "citations", "passages", "timings_ms", "note"),
     ]
     assert json.loads(json.dumps(made))["citations"][0] == {
         "n": 1,

@@ -373,7 +373,7 @@ function facts(answer) {
   const mode = words.modes[answer.mode] + (written ? ` ${answer.model}` : "");
   const total = answer.timings_ms.total;
   const took = total === undefined ? "" : words.took(Math.round(total));
-  return element("p", { class: "quiet" }, joined(mode, took));
+  return element("p", { class: "quiet" }, joined(answer.note, mode, took));
 }
 
 function joined(...parts) {
