@@ -111,24 +111,24 @@ def kind_of(question: str) -> Kind:
     return next((kind for kind, pattern in _KINDS if pattern.search(question)), "other")
 
 
-def fits_kind(kind: Kind, text: str) -> bool:
-    """Whether a text holds what this kind of question asks for: a number, a date, a person ..."""
-    pattern = _HAS.get(kind)
-    return pattern is None or pattern.search(text) is not None
-
-
 def candidates(findings: Findings, articles: Mapping[str, Article]) -> list[Candidate]:
     """The sentences of the best passages, best passage first, each once."""
     query = unit(findings.tokens)
     places = [
         (match, match.hit.passage.start + start, match.hit.passage.start + end)
         for match in findings.matches[:PASSAGES]
+        if match.hit.passage.article_id in articles  # else it was removed meanwhile
         for start, end in chunking.sentences(match.hit.passage.text)
     ]
     matches = np.array([_token_matches(query, *place) for place in places])
     weights = _telling(matches) if places else matches
+    headed = {
+        article_id: _standing(findings, f"{article.title} {article.subtitle}")
+        for article_id, article in articles.items()
+        if any(match.hit.passage.article_id == article_id for match, _, _ in places)
+    }
     return [
-        _candidate(findings, place, articles[place[0].hit.passage.article_id], row, weights)
+        _candidate(findings, place, articles, headed, row, weights)
         for place, row in zip(places, matches, strict=True)
     ]
 
@@ -136,20 +136,36 @@ def candidates(findings: Findings, articles: Mapping[str, Article]) -> list[Cand
 def _candidate(
     findings: Findings,
     place: tuple[Match, int, int],
-    article: Article,
+    articles: Mapping[str, Article],
+    headed: Mapping[str, tuple[bool, ...]],
     row: NDArray[np.float32],
     weights: NDArray[np.float32],
 ) -> Candidate:
     match, start, end = place
-    text = article.text[start:end]
-    plain = normalise(f"{article.title} {article.subtitle} | {text}")
-    form = written(plain)
-    sound = spoken(plain) if any(concept.sounds for concept in findings.concepts) else ""
-    here = tuple(_stands(concept, form, sound) for concept in findings.concepts)
-    around = tuple(a > 0 or b for a, b in zip(match.concepts, here, strict=True))
+    article_id = match.hit.passage.article_id
+    text = articles[article_id].text[start:end]
+    there = tuple(part > 0 for part in match.concepts)
+    own = _standing(findings, text, there)
+    here = tuple(a or b for a, b in zip(headed[article_id], own, strict=True))
+    around = tuple(a or b for a, b in zip(there, here, strict=True))
     late = float(row.mean()) if len(row) else 0.0
     sharp = float(row @ weights) if len(row) else 0.0
     return Candidate(match, start, end, text, late, sharp, here, around, row)
+
+
+def _standing(
+    findings: Findings, text: str, there: Sequence[bool] | None = None
+) -> tuple[bool, ...]:
+    """Which concepts stand in a text; `there` says which stand around it, if that is known."""
+    plain = normalise(text)
+    form = written(plain)
+    wanted = [True] * len(findings.concepts) if there is None else there
+    is_heard = any(c.sounds and w for c, w in zip(findings.concepts, wanted, strict=True))
+    sound = spoken(plain) if is_heard else ""
+    return tuple(
+        wants and _stands(concept, form, sound)
+        for concept, wants in zip(findings.concepts, wanted, strict=True)
+    )
 
 
 def _stands(concept: Concept, form: str, sound: str) -> bool:

@@ -137,16 +137,27 @@ class Retriever:
     def _late(self, matches: Sequence[Match], asked: Tokens) -> list[Match]:
         """Adds to each match how well the question's tokens find theirs in the passage."""
         stored = self._records.tokens([match.hit.passage.passage_id for match in matches])
-        query = unit(asked)
+        found = [stored.get(m.hit.passage.passage_id, (0, no_tokens())) for m in matches]
+        late = _late_scores(unit(asked), [tokens for _, tokens in found])
         scored = []
-        for match in matches:
-            front, tokens = stored.get(match.hit.passage.passage_id, (0, no_tokens()))
-            late = 0.0
-            if len(tokens.starts) and len(query):
-                late = float((query @ unit(tokens).T).max(axis=1).mean())
-            hit = replace(match.hit, tokens=late, score=match.hit.score + LATE * late)
+        for match, (front, tokens), score in zip(matches, found, late, strict=True):
+            hit = replace(match.hit, tokens=score, score=match.hit.score + LATE * score)
             scored.append(replace(match, hit=hit, tokens=tokens, front=front))
         return scored
+
+
+def _late_scores(query: NDArray[np.float32], passages: Sequence[Tokens]) -> list[float]:
+    """For each passage the mean over the question's tokens of the best match; 0 without tokens."""
+    scores = [0.0] * len(passages)
+    some = [i for i, tokens in enumerate(passages) if len(tokens.starts)]
+    if not len(query) or not some:
+        return scores
+    stacked = np.concatenate([passages[i].vectors for i in some]).astype(np.float32) / TOKEN_SCALE
+    begins = np.cumsum([0, *(len(passages[i].starts) for i in some[:-1])])
+    best = np.maximum.reduceat(query @ stacked.T, begins, axis=1)
+    for i, score in zip(some, best.mean(axis=0), strict=True):
+        scores[i] = float(score)
+    return scores
 
 
 def unit(tokens: Tokens) -> NDArray[np.float32]:
