@@ -192,9 +192,31 @@ class Answerer:
             except LlmUnavailable:
                 note = _DEGRADED[question.language]
         quotes = extract.choose(question.text, extract.seen(pool, chances, findings))
+        parts = extract.parts(question.text)
+        if len(parts) > 1:
+            by_part, their_articles = self._part_by_part(question, parts)
+            if {quote.article_id for quote in by_part} != {quotes[0].article_id}:
+                quotes, articles = by_part, their_articles
         cited = citations.assemble(framed(quotes, articles, question.language), articles)
         said = self._said(question, findings, cited, verdict, EXTRACTIVE)
         return replace(said, note=note)
+
+    def _part_by_part(
+        self, question: Question, parts: Sequence[str]
+    ) -> tuple[list[extract.Quote], dict[str, Article]]:
+        """The quotes that answer each of several questions asked at once, and their articles."""
+        quotes: list[extract.Quote] = []
+        articles: dict[str, Article] = {}
+        for text in parts:
+            findings = self._retriever.search(replace(question, text=text))
+            own = self._articles(findings)
+            pool = extract.candidates(findings, own)
+            chances = extract.chances(
+                self._weights.sentence, extract.features(text, findings, pool)
+            )
+            quotes += extract.choose(text, extract.seen(pool, chances, findings))
+            articles |= own
+        return extract.merged(quotes), articles
 
     def _written(
         self,

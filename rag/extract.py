@@ -106,6 +106,18 @@ FEATURES = (
 ).split()
 
 
+def parts(question: str) -> list[str]:
+    """The questions that are asked at once: "how many A, and when did B?", 「A和B各有多少？」.
+
+    One that leans on another ("and when was it?") isn't a question of its own.
+    """
+    if match := _EACH.match(question):
+        return [f"{side}，{match['rest']}" for side in (match["one"], match["other"])]
+    pieces = [piece.strip() for piece in _NEXT_QUESTION.split(question)]
+    own = [piece for piece in pieces if _ASKS.search(piece) and not _LEANS.search(piece)]
+    return pieces if len(pieces) > 1 and len(own) == len(pieces) else [question]
+
+
 def kind_of(question: str) -> Kind:
     """What kind of answer a question wants."""
     return next((kind for kind, pattern in _KINDS if pattern.search(question)), "other")
@@ -301,12 +313,27 @@ class Taste:
     chars: int  # a quote grows no longer than this
 
 
-USUAL = Taste(least=0.45, share=0.5, most=2, grow=0.2, chars=240)
+USUAL = Taste(least=0.25, share=0.3, most=3, grow=0.2, chars=240)
 LISTS = Taste(least=0.2, share=0.3, most=8, grow=0.2, chars=320)
 PROPOSALS = Taste(least=0.2, share=0.3, most=8, grow=9.0, chars=320)
 _TASTES: dict[Kind, Taste] = {"list": LISTS, "proposal": PROPOSALS}
 PROPOSES_SHARE = 0.35  # of the best sentence's probability that a proposing sentence must have
 OTHER_SIDE = 0.25  # of the question's idf that a second article must meet and the first doesn't
+_NEXT_QUESTION = re.compile(
+    r"(?:,\s*|\s+)and\s+(?=(?:how|what|when|who|where|why|which)\b)|[，；;？?](?=.*[㐀-鿿].{3})",
+    re.I,
+)
+_ASKS = re.compile(
+    r"多少|什么|哪|谁|何|几|怎|\b(?:how|what|when|who|where|why|which|is|are|did|does|do)\b", re.I
+)
+_LEANS = re.compile(
+    r"^(?:比|又|还|分别|现在|今年|其|它|他|她|这|那)|^.{0,7}$"
+    r"|\b(?:s?he|they|it|her|his|their|its|them|one|that|this)\b",
+    re.I,
+)
+_EACH = re.compile(
+    r"(?P<one>[^，,。]{2,20}?)[和与跟](?P<other>[^。]{2,30}?)[，,]?\s*(?:各|分别)(?:自|是)?(?P<rest>.+)"
+)
 _TWO_SIDES = re.compile(
     r"和|与|以及|还有|分别|相比|比较|各|两[个地家]|\b(?:and|both|each|versus|vs|compare|compared|than)\b",
     re.I,
@@ -358,7 +385,7 @@ def choose(question: str, sentences: Sequence[Sentence]) -> list[Quote]:
     grown = [_grow(s, ordered, taste) for s in taken]
     if taste is not USUAL:
         grown += [Quote(s.article_id, s.start, s.end, 0.0) for s in _siblings(taken, sentences)]
-    return _merge(grown, gap=0 if taste is not USUAL else GAP)
+    return merged(grown, gap=0 if taste is not USUAL else GAP)
 
 
 def _proposals(taken: Sequence[Sentence], sentences: Sequence[Sentence]) -> list[Sentence]:
@@ -434,18 +461,18 @@ def _touch(first: Sentence, second: Sentence) -> bool:
     return first.article_id == second.article_id and -1 <= second.start - first.end <= GAP
 
 
-def _merge(quotes: Sequence[Quote], gap: int) -> list[Quote]:
+def merged(quotes: Sequence[Quote], gap: int = 0) -> list[Quote]:
     """Quotes that overlap or stand closer than the gap become one; best first."""
-    merged: list[Quote] = []
+    kept: list[Quote] = []
     for quote in sorted(quotes, key=lambda q: (q.article_id, q.start)):
-        last = merged[-1] if merged else None
+        last = kept[-1] if kept else None
         if last and last.article_id == quote.article_id and quote.start < last.end + gap:
-            merged[-1] = Quote(
+            kept[-1] = Quote(
                 last.article_id,
                 last.start,
                 max(last.end, quote.end),
                 max(last.probability, quote.probability),
             )
         else:
-            merged.append(quote)
-    return sorted(merged, key=lambda q: -q.probability)
+            kept.append(quote)
+    return sorted(kept, key=lambda q: -q.probability)
