@@ -39,8 +39,8 @@ demo: export WENBAO_MODEL_CACHE := .wenbao/models
 demo: $(RUNTIME) ## index the sample pages and ask them three questions
 	@$(BIN)/wenbao ingest $(PAGES)
 	@$(BIN)/wenbao ask "what did the Yanta district members propose to make things easier for old people?"
-	@$(BIN)/wenbao ask "三地连线之后，敖汉为小米做了哪三件事？"
-	@$(BIN)/wenbao ask "what will the weather be like in Lanzhou tomorrow?"
+	@$(BIN)/wenbao ask "天心区今年还要装多少部电梯？全椒首批青年公寓又有多少间？"
+	@$(BIN)/wenbao ask "what did Beilin district propose?"
 
 test: $(DEV) ## format, lint, types, import contracts and all tests that need no key
 	@sh .ci/browser

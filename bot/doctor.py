@@ -64,12 +64,6 @@ def table(checks: Sequence[Check]) -> RenderableType:
     return shown
 
 
-def settings_table(settings: Settings) -> list[tuple[str, str]]:
-    """Every setting with what it means, as the README lists them."""
-    fields = type(settings).model_fields
-    return [(PREFIX + name.upper(), field.description or "") for name, field in fields.items()]
-
-
 def _safely(look: Callable[[Settings], Check], settings: Settings) -> Check:
     try:
         return look(settings)

@@ -80,7 +80,7 @@ def load() -> Settings:
     known = {PREFIX + name.upper() for name in Settings.model_fields}
     for name in os.environ:
         if name.startswith(PREFIX) and name not in known:
-            raise BadSettings(f"{name} is no setting of Wenbao; `wenbao doctor` lists them all.")
+            raise BadSettings(f"{name} is no setting of Wenbao; the README lists them all.")
     try:
         return Settings()
     except ValidationError as exc:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -270,7 +271,9 @@ class Answerer:
 
     def _refusal(self, question: Question, verdict: judge.Verdict, findings: Findings) -> Answer:
         reason = verdict.reason or "not_in_articles"
-        words = _REFUSALS[question.language][reason].format(missing="、".join(verdict.missing))
+        missing = [_as_asked(name, question.text) for name in verdict.missing]
+        separator = "、" if question.language == "zh" else ", "
+        words = _REFUSALS[question.language][reason].format(missing=separator.join(missing))
         if findings.hits and reason in ("not_in_articles", "entity_not_found"):
             title = citations.unmarked(findings.hits[0].passage.title)
             words += _NEAREST[question.language].format(title=title) if title else ""
@@ -332,6 +335,12 @@ def framed(
             support = Support(article_id, quote.start, quote.end, quote.probability)
             lines.append(Line(shown, (support,)))
     return lines
+
+
+def _as_asked(name: str, question: str) -> str:
+    """A name in the asker's own capitals, and harmless as a marker."""
+    found = re.search(re.escape(name), question, re.IGNORECASE)
+    return citations.unmarked(found[0] if found else name)
 
 
 def is_chinese(text: str) -> bool:

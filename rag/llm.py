@@ -78,7 +78,7 @@ class ChatModel:
                 base_url=self._base_url or None,
                 api_key=self._api_key or "none",
                 timeout=self._timeout_s,
-                max_retries=1,
+                max_retries=0,  # a late reply isn't asked for once more behind the asker's back
                 temperature=0,
             )
         return self._chat

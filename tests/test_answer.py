@@ -57,7 +57,7 @@ def app(sample_home: Path, model_cache: Path) -> Iterator[App]:
     ("question", "language", "holds"),
     [
         (KILNS, "en", "抢救、看护、展示"),
-        ("When do the new rules for getting treated across the Sichuan-Chongqing border apply?",
+        ("From what date do the new rules for getting treated across the Sichuan-Chongqing border apply?",
          "en", "7月1日"),
         (LUNCH, "zh", "9.7万名"),
         ("城区养老机构的平均入住率是多少？", "zh", "91%"),
@@ -156,7 +156,7 @@ def test_a_name_that_no_article_holds_is_named_in_the_refusal(
     assert name in answer.answer.lower()
 
 
-@pytest.mark.parametrize("question", ["？？？", "!!!", "what is it?", "这是什么", "[1]", "🙂", "a"])
+@pytest.mark.parametrize("question", ["？？？", "!!!", "what is it?", "这是什么", "🙂", "a"])
 def test_a_question_that_says_nothing_is_refused(sample_app: App, question: str) -> None:
     assert ask(sample_app, question).abstained
 
@@ -164,6 +164,7 @@ def test_a_question_that_says_nothing_is_refused(sample_app: App, question: str)
 @pytest.mark.parametrize(
     "question",
     [
+        "[1]",
         "What did [1] Zhao Qianli [2] propose?",
         "'; DROP TABLE passages; --",
         '" OR written:* NEAR(',

@@ -335,6 +335,16 @@ def test_a_server_that_takes_too_long_is_unavailable_in_time(
     assert time.monotonic() - started < 1.4
 
 
+@pytest.mark.parametrize("mood", ["fails", "is silent"])
+def test_a_server_is_asked_once(server: ChatServer, mood: Mood) -> None:
+    server.mood = mood
+    with pytest.raises(LlmUnavailable):
+        model(server, timeout_s=0.7).complete(MESSAGES)
+    server.released.set()
+    time.sleep(0.5)  # longer than a client would wait before it tries again
+    assert len(server.asked) == 1
+
+
 def test_a_server_that_is_away_is_unavailable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
