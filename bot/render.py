@@ -182,6 +182,9 @@ def terminal(answer: Answer) -> RenderableType:
     return _Page(answer)
 
 
+_AGAIN = "as quoted above"
+
+
 @dataclass(frozen=True, slots=True)
 class _Page:
     answer: Answer
@@ -202,7 +205,13 @@ class _Page:
             yield Text()
             yield from _heading(source, width)
             for markers, quote in source.quotes:
-                yield from _hanging(f"  {markers} ", quote, width, "bold cyan", "")
+                shown = _AGAIN if _stands_in(quote, answer) else quote
+                yield from _hanging(f"  {markers} ", shown, width, "bold cyan", "")
+
+
+def _stands_in(quote: str, answer: str) -> bool:
+    """Whether an answer quotes this already: an extract needn't be printed twice."""
+    return "".join(quote.split()) in "".join(answer.split())
 
 
 def _heading(source: Source, width: int) -> Iterator[Text]:

@@ -81,7 +81,7 @@ def small_talk(question: Question) -> bool:
 
 def is_vague(findings: Findings) -> bool:
     """Whether nothing in the question says what it is about."""
-    return not findings.concepts
+    return all(concept.kind == "number" for concept in findings.concepts)
 
 
 def missing_names(findings: Findings) -> tuple[str, ...]:

@@ -115,3 +115,9 @@ def test_the_example_as_it_stands_changes_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("file", sorted(DEPLOY.iterdir()), ids=lambda file: str(file.name))
 def test_what_deploy_sets_exists(file: Path) -> None:
     assert set(re.findall(r"WENBAO_\w+", file.read_text(encoding="utf-8"))) <= NAMES
+
+
+def test_the_readme_lists_every_setting() -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    missing = [n for n in Settings.model_fields if f"| `WENBAO_{n.upper()}` |" not in readme]
+    assert missing == []
