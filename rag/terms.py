@@ -451,10 +451,6 @@ def readings(word: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1)
 def _all_syllables() -> frozenset[str]:
-    from pypinyin.constants import PINYIN_DICT
-    from pypinyin.contrib.tone_convert import to_normal
-
-    marked = {s for text in PINYIN_DICT.values() for s in text.split(",")}
-    plain = {to_normal(s, v_to_u=False) for s in marked}
-    sighs = {"ng", "hm", "hng", "yo", "lo"}  # they begin or end no name
-    return frozenset(s for s in plain - sighs if s.isascii() and len(s) > 1) | {"a", "e", "shaan"}
+    """Those that begin or end a name; a file, since pypinyin's tables take long to load."""
+    lines = Path(__file__).with_name("syllables.txt").read_text(encoding="utf-8").splitlines()
+    return frozenset(word for line in lines if not line.startswith("#") for word in line.split())
