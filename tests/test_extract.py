@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.extract import GAP, Kind, Sentence, choose, kind_of
+from rag.extract import Kind, Sentence, choose, kind_of
 
 
 @pytest.mark.parametrize(
@@ -100,4 +100,3 @@ def test_quotes_are_ranges_of_sentences_and_never_overlap(
     starts, ends = {s.start for s in some}, {s.end for s in some}
     assert all(q.start in starts and q.end in ends and q.start < q.end for q in quotes)
     assert all(a.end <= b.start for a, b in pairwise(quotes))
-    assert GAP >= 0

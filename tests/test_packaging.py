@@ -6,7 +6,6 @@ import sys
 import tomllib
 import zipfile
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from shutil import copytree, ignore_patterns
 
@@ -145,7 +144,6 @@ def test_every_requirement_is_locked_and_no_lock_names_a_machine() -> None:
     assert all(re.fullmatch(r"[\w.]+", version) for version in pins().values())
 
 
-@pytest.mark.skipif(find_spec("bot.__main__") is None, reason="the command line isn't built yet")
 def test_the_command_line_starts_without_anything_heavy() -> None:
     asked = f"import sys, bot.__main__; print([m for m in {HEAVY!r} if m in sys.modules])"
     started = run(sys.executable, "-c", asked)
