@@ -40,6 +40,9 @@ _state = {"debug": False}
 Paths = Annotated[list[Path], typer.Argument(help="Page files and folders.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Asked = Annotated[str, typer.Argument(help="The question, in English or Chinese.")]
+Since = Annotated[str, typer.Option(help="Only articles of this day or later, YYYY-MM-DD.")]
+Until = Annotated[str, typer.Option(help="Only articles of this day or earlier.")]
+Sources = Annotated[list[str] | None, typer.Option("--source", help="Only these newspapers.")]
 
 
 def _version(wanted: bool) -> None:
@@ -127,10 +130,14 @@ def remove(ids: Annotated[list[str], typer.Argument(help="Article ids.")]) -> No
 @cli.command()
 def ask(
     question: Asked,
+    *,
     as_json: AsJson = False,
     lang: Annotated[str, typer.Option(help="auto, zh or en.")] = "auto",
     top_k: Annotated[int | None, typer.Option(help="Passages to draw on.", min=1, max=50)] = None,
     article: Annotated[list[str] | None, typer.Option(help="Only these articles.")] = None,
+    since: Since = "",
+    until: Until = "",
+    source: Sources = None,
 ) -> None:
     """Answer a question, with the passages it comes from."""
     from bot import render
@@ -138,7 +145,9 @@ def ask(
     if lang not in ("auto", "zh", "en"):
         raise typer.BadParameter("--lang is auto, zh or en")
     with _app() as app:
-        asked = app.answerer.question(question, lang, top_k, article or ())
+        asked = app.answerer.question(
+            question, lang, top_k, article or (), since, until, source or ()
+        )
         answer = app.answerer.answer_now(asked)
     _print_json(render.to_json(answer)) if as_json else _show(render.terminal(answer))
 
@@ -148,12 +157,18 @@ def search(
     question: Asked,
     k: Annotated[int, typer.Option("-k", help="How many passages.", min=1, max=50)] = 8,
     as_json: AsJson = False,
+    since: Since = "",
+    until: Until = "",
+    source: Sources = None,
 ) -> None:
     """Show the ranked passages alone."""
     from bot import render
 
     with _app() as app:
-        hits = app.answerer.search_now(app.answerer.question(question, top_k=k))
+        asked = app.answerer.question(
+            question, top_k=k, since=since, until=until, sources=source or ()
+        )
+        hits = app.answerer.search_now(asked)
     if as_json:
         _print_json({"passages": [render.hit_json(hit) for hit in hits]})
         return

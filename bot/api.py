@@ -192,7 +192,15 @@ def _asking(app: "App", keys: Keys) -> APIRouter:
     )
     async def ask(body: schemas.AskBody, request: Request) -> Response:
         """Answer a question from the articles, with citations, or say that they don't hold it."""
-        question = app.answerer.question(body.question, body.lang, body.top_k, body.article_ids)
+        question = app.answerer.question(
+            body.question,
+            body.lang,
+            body.top_k,
+            body.article_ids,
+            body.since,
+            body.until,
+            body.sources,
+        )
         if body.stream:
             return EventSourceResponse(
                 _events(app.answerer, question, request.state.request_id),
@@ -203,7 +211,13 @@ def _asking(app: "App", keys: Keys) -> APIRouter:
     @router.post("/search", summary="Find passages", response_model=schemas.FoundJson)
     async def search(body: schemas.SearchBody) -> Response:
         """The passages that a question is about, best first."""
-        question = app.answerer.question(body.question, top_k=body.k)
+        question = app.answerer.question(
+            body.question,
+            top_k=body.k,
+            since=body.since,
+            until=body.until,
+            sources=body.sources,
+        )
         hits = await app.answerer.search(question)
         return JSONResponse({"passages": [hit_json(hit) for hit in hits]})
 

@@ -114,6 +114,15 @@ Text = Annotated[str, AfterValidator(_encodable)]
 QuestionText = Annotated[Text, Field(json_schema_extra={"pattern": r"\w"})]
 Depth = Annotated[int, Field(ge=1, le=50), BeforeValidator(_whole)]
 Cursor = Annotated[str, AfterValidator(decoded_cursor)]
+Since = Annotated[
+    Text, Field(description="Only articles of this day or later.", examples=["2024-01-31"])
+]
+Until = Annotated[
+    Text, Field(description="Only articles of this day or earlier.", examples=["2024-12-31"])
+]
+Sources = Annotated[
+    list[Text], Field(max_length=100, description="Only articles of these newspapers.")
+]
 
 
 class Incoming(BaseModel):
@@ -131,6 +140,9 @@ class AskBody(Incoming):
     lang: Literal["auto", "zh", "en"] = Field("auto", description="Language of the answer.")
     top_k: Depth | None = Field(None, description="Passages to draw on.")
     article_ids: list[Text] = Field([], max_length=100, description="Answer from these only.")
+    since: Since = ""
+    until: Until = ""
+    sources: Sources = []
     conversation_id: Text | None = Field(None, max_length=128, description="Not used yet.")
     stream: bool = Field(False, description="Server-sent events instead of one JSON object.")
 
@@ -140,6 +152,9 @@ class SearchBody(Incoming):
 
     question: QuestionText = Field(examples=[ANSWER["question"]])
     k: Depth = 8
+    since: Since = ""
+    until: Until = ""
+    sources: Sources = []
 
 
 # ── What goes out ───────────────────────────────────────────────────────────────────────────────

@@ -33,6 +33,9 @@ class Settings(BaseSettings):
     model_cache: Path | None = Field(
         None, description="Folder of built models, to share between homes. Default: `HOME/models`."
     )
+    glossary: Path | None = Field(
+        None, description="Your own glossary: lines of English, a tab, Chinese words (UTF-8)."
+    )
     llm: str = Field(
         "", description="`openai:MODEL` writes answers with that model; empty: extractive answers."
     )

@@ -67,7 +67,7 @@ def open_app(settings: Settings, say: Callable[[str], None] = log.info) -> App:
     index = VectorIndex(settings.home, records)
     index.mend()
     with translated():
-        glossary = open_glossary(settings.models)
+        glossary = open_glossary(settings.models, settings.glossary)
     retriever = Retriever(records, index, embedder, glossary.lookup)
     answerer = Answerer(
         records,

@@ -26,6 +26,17 @@ class Tokens:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """A text read for itself: its tokens, and the sum of all its states, float32, shape (dim,).
+
+    The sum is of length 0 for a model that gives no states.
+    """
+
+    total: Vector
+    tokens: Tokens
+
+
+@dataclass(frozen=True, slots=True)
 class Embedding:
     """A question's unit vector, float32, shape (dim,), and its tokens."""
 
@@ -44,11 +55,19 @@ class Embedder(Protocol):
     def dim(self) -> int:
         """Length of a vector."""
 
+    @property
+    def taught(self) -> bool:
+        """Whether this is the model that ours was taught with (adapter.py).
+
+        Then a passage's vector is the sum of its sentences' readings, so that each is read once,
+        and its tokens are what the reader knows. Others embed passages whole.
+        """
+
     def embed_passages(self, texts: Sequence[str]) -> Vectors:
         """Embed n passages; float32, shape (n, dim), each row of length 1."""
 
-    def embed_tokens(self, texts: Sequence[str]) -> list[Tokens]:
-        """The tokens of n texts, each read for itself."""
+    def read(self, texts: Sequence[str]) -> list[Reading]:
+        """Read n texts, each for itself."""
 
     def embed_query(self, text: str) -> Embedding:
         """Embed one question, with its tokens."""
@@ -58,6 +77,12 @@ def no_tokens() -> Tokens:
     """The tokens of a model that gives none."""
     none = np.zeros(0, np.uint16)
     return Tokens(np.zeros((0, 0), np.int8), none, none)
+
+
+def summed(readings: Sequence[Reading]) -> Vector:
+    """The unit vector of a text from the readings of its parts; shape (dim,)."""
+    total: Vector = np.sum([reading.total for reading in readings], axis=0, dtype=np.float32)
+    return total / max(float(np.linalg.norm(total)), 1e-9)
 
 
 def joined(parts: Sequence[tuple[int, Tokens]]) -> Tokens:

@@ -8,13 +8,13 @@ import contextlib
 import hashlib
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from embeddings.embedder import Embedding, Tokens, Vectors, no_tokens
+from embeddings.embedder import Embedding, Reading, Vector, Vectors, no_tokens
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -41,8 +41,12 @@ class SentenceTransformerEmbedder:
     def embed_passages(self, texts: Sequence[str]) -> Vectors:
         return self._encode(self._prefixes[1], texts)
 
-    def embed_tokens(self, texts: Sequence[str]) -> list[Tokens]:
-        return [no_tokens()] * len(texts)
+    @property
+    def taught(self) -> bool:
+        return False
+
+    def read(self, texts: Sequence[str]) -> list[Reading]:
+        return [Reading(np.zeros(0, np.float32), no_tokens())] * len(texts)
 
     def embed_query(self, text: str) -> Embedding:
         return Embedding(self._encode(self._prefixes[0], [text])[0], no_tokens())
@@ -69,6 +73,23 @@ def load(source: str) -> "SentenceTransformer":
         return SentenceTransformer(
             source, device="cpu", model_kwargs={"attn_implementation": "eager"}
         )
+
+
+def change(model: "SentenceTransformer", changes: Iterable[tuple[str, Vector]]) -> None:
+    """Adds to the weights of a model's transformer.
+
+    Raises:
+        ValueError: if it has no such weight.
+    """
+    import torch
+
+    transformer: Any = model[0]
+    weights = dict(transformer.auto_model.named_parameters())
+    with torch.no_grad():
+        for name, added in changes:
+            if name not in weights or tuple(weights[name].shape) != added.shape:
+                raise ValueError(f"{name} of shape {added.shape} is no weight of this model")
+            weights[name] += torch.from_numpy(added)
 
 
 def fingerprint(model: "SentenceTransformer") -> str:

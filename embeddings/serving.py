@@ -14,21 +14,21 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from embeddings import packaged
+from embeddings import adapter, packaged
 from embeddings.embedder import (
     TOKEN_SCALE,
     Embedder,
     Embedding,
+    Reading,
     Tokens,
     Vector,
     Vectors,
-    no_tokens,
 )
 
 if TYPE_CHECKING:
@@ -40,8 +40,9 @@ log = logging.getLogger(__name__)
 MIN_COSINE = 0.99  # of int8 to fp32, on the check texts; below it the int8 model is refused
 BATCH_CHARS = 1_000  # padded, a run; the fastest here. Source: DECISIONS.md, threads and batches
 TOKEN_DIM = 128  # dimensions kept of a token's vector. Source: DECISIONS.md, late interaction
-_FORMAT = 2  # of a built folder; older ones are built again
+_FORMAT = 4  # of a built folder; older ones are built again
 Say = Callable[[str], None]
+Kept = TypeVar("Kept")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ class Built:
     query_prefix: str
     passage_prefix: str
     min_cosine: float
+    taught: bool = False
     format: int = _FORMAT
 
 
@@ -76,42 +78,59 @@ class OnnxEmbedder:
     def dim(self) -> int:
         return self._built.dim
 
-    def embed_passages(self, texts: Sequence[str]) -> Vectors:
-        vectors = np.zeros((len(texts), self.dim), np.float32)
-        for i, vector, _ in self._run(self._built.passage_prefix, texts, with_tokens=False):
-            vectors[i] = vector
-        return vectors
+    @property
+    def taught(self) -> bool:
+        return self._built.taught
 
-    def embed_tokens(self, texts: Sequence[str]) -> list[Tokens]:
-        found = self._run(self._built.passage_prefix, texts)
-        return [tokens for _, _, tokens in sorted(found, key=lambda item: item[0])]
+    def embed_passages(self, texts: Sequence[str]) -> Vectors:
+        found = self._run(self._built.passage_prefix, texts, _vector)
+        return np.stack(found) if found else np.zeros((0, self.dim), np.float32)
+
+    def read(self, texts: Sequence[str]) -> list[Reading]:
+        return self._run(self._built.passage_prefix, texts, self._reading)
 
     def embed_query(self, text: str) -> Embedding:
-        ((_, vector, tokens),) = self._run(self._built.query_prefix, [text])
-        return Embedding(vector, tokens)
+        def embedding(output: "_Output") -> Embedding:
+            return Embedding(output.vector, self._reading(output).tokens)
+
+        (found,) = self._run(self._built.query_prefix, [text], embedding)
+        return found
+
+    def _reading(self, output: "_Output") -> Reading:
+        states = output.states[: sum(output.encoding.attention_mask)]
+        return Reading(states.sum(axis=0), _tokens(output, self._basis))
 
     def _run(
-        self, prefix: str, texts: Sequence[str], *, with_tokens: bool = True
-    ) -> list[tuple[int, Vector, Tokens]]:
-        """(position, vector, tokens) of each text, in no order; short ones are run together."""
+        self, prefix: str, texts: Sequence[str], keep: "Callable[[_Output], Kept]"
+    ) -> list[Kept]:
+        """What `keep` makes of the model's output for each text; short texts are run together."""
 
-        def run(batch: Sequence[int]) -> list[tuple[int, Vector, Tokens]]:
+        def run(batch: Sequence[int]) -> list[tuple[int, Kept]]:
             encodings = self._tokenizer.encode_batch([prefix + texts[i] for i in batch])
             vectors, states = run_session(self._session, self._inputs, encodings)
             return [
-                (
-                    i,
-                    vectors[row],
-                    _tokens(encoding, states[row], self._basis, len(prefix))
-                    if with_tokens
-                    else no_tokens(),
-                )
+                (i, keep(_Output(encoding, vectors[row], states[row], len(prefix))))
                 for row, (i, encoding) in enumerate(zip(batch, encodings, strict=True))
             ]
 
         batches = list(_by_length(texts))
         results = map(run, batches) if len(batches) == 1 else self._workers.map(run, batches)
-        return [item for result in results for item in result]
+        found = dict(item for result in results for item in result)
+        return [found[i] for i in range(len(texts))]
+
+
+@dataclass(frozen=True, slots=True)
+class _Output:
+    """What the model gives for one text: its vector, and a state for each (padded) token."""
+
+    encoding: "Encoding"
+    vector: Vector
+    states: Vector
+    skip: int  # characters of the prefix
+
+
+def _vector(output: _Output) -> Vector:
+    return output.vector
 
 
 def _by_length(texts: Sequence[str]) -> Iterator[list[int]]:
@@ -141,14 +160,14 @@ def run_session(
     return vectors, states
 
 
-def _tokens(encoding: "Encoding", states: Vector, basis: Vector, skip: int) -> Tokens:
+def _tokens(output: _Output, basis: Vector) -> Tokens:
     """The tokens behind the prefix, special ones left out, turned into the basis and to int8."""
-    offsets = np.array(encoding.offsets, np.int64).reshape(-1, 2)
-    real = np.array(encoding.special_tokens_mask) == 0
-    kept = real & (offsets[:, 1] > skip)
-    rows = states[kept] @ basis
+    offsets = np.array(output.encoding.offsets, np.int64).reshape(-1, 2)
+    real = np.array(output.encoding.special_tokens_mask) == 0
+    kept = real & (offsets[:, 1] > output.skip)
+    rows = output.states[kept] @ basis
     rows /= np.linalg.norm(rows, axis=1, keepdims=True) + 1e-9
-    places = np.clip(offsets[kept] - skip, 0, 65_535).astype(np.uint16)
+    places = np.clip(offsets[kept] - output.skip, 0, 65_535).astype(np.uint16)
     return Tokens(np.rint(rows * TOKEN_SCALE).astype(np.int8), places[:, 0], places[:, 1])
 
 
@@ -162,7 +181,8 @@ def load(source: str, cache: Path, say: Say = log.info) -> Embedder:
         OSError, ValueError: if the model can't be had.
     """
     cache.mkdir(parents=True, exist_ok=True)
-    pointer = cache / f"{_slug(source)}.json"
+    built = f"{source}-{adapter.version()}" if source == "packaged" else source
+    pointer = cache / f"{_slug(built)}.json"
     folder = _known(pointer)
     if folder is None:
         with FileLock(cache / ".build.lock"):
@@ -198,6 +218,8 @@ def _build(source: str, cache: Path, pointer: Path, say: Say) -> Path | None:
     try:
         origin, label = _origin(source, work)
         model = st.load(origin)
+        if source == "packaged":
+            st.change(model, adapter.changes())
         label = f"{label}@{st.fingerprint(model)}"
         try:
             st.export_onnx(model, work / "fp32.onnx")
@@ -206,7 +228,7 @@ def _build(source: str, cache: Path, pointer: Path, say: Say) -> Path | None:
             return None
         ready = work / "ready"
         ready.mkdir()
-        built = _quantise(model, label, work, ready)
+        built = _quantise(model, label, work, ready, taught=source == "packaged")
         if built.min_cosine < MIN_COSINE:
             say(f"{source} loses too much in int8 ({built.min_cosine:.3f}); it runs in fp32.")
             os.replace(work / "fp32.onnx", ready / "model.onnx")
@@ -229,7 +251,7 @@ def _origin(source: str, work: Path) -> tuple[str, str]:
     return str(work / packaged.NAME), packaged.NAME
 
 
-def _quantise(model: Any, label: str, work: Path, ready: Path) -> Built:
+def _quantise(model: Any, label: str, work: Path, ready: Path, *, taught: bool) -> Built:
     """Writes the int8 model beside its tokenizer, and measures it against the fp32 one."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
@@ -238,7 +260,11 @@ def _quantise(model: Any, label: str, work: Path, ready: Path) -> Built:
     logging.getLogger().addFilter(_no_preprocess_advice)
     try:
         quantize_dynamic(
-            work / "fp32.onnx", ready / "model.onnx", weight_type=QuantType.QInt8, per_channel=True
+            work / "fp32.onnx",
+            ready / "model.onnx",
+            weight_type=QuantType.QInt8,
+            per_channel=True,
+            nodes_to_exclude=_float_nodes(work / "fp32.onnx") if taught else [],
         )
     finally:
         logging.getLogger().removeFilter(_no_preprocess_advice)
@@ -248,7 +274,8 @@ def _quantise(model: Any, label: str, work: Path, ready: Path) -> Built:
     tokenizer = _tokenizer(ready / "tokenizer.json", max_tokens)
     session = _session(ready / "model.onnx")
     inputs = {put.name for put in session.get_inputs()}
-    np.save(ready / "basis.npy", _basis(tokenizer, session, inputs))
+    basis = adapter.token_basis() if taught else _basis(tokenizer, session, inputs)
+    np.save(ready / "basis.npy", basis)
     texts = [passage_prefix + text for text in _check_texts()]
     served = np.concatenate(
         [run_session(session, inputs, b)[0] for b in _batches(tokenizer, texts)]
@@ -262,9 +289,19 @@ def _quantise(model: Any, label: str, work: Path, ready: Path) -> Built:
         query_prefix=query_prefix,
         passage_prefix=passage_prefix,
         min_cosine=round(float(cosines.min()), 4),
+        taught=taught,
     )
     (ready / "model.json").write_text(json.dumps(asdict(built), indent=1), encoding="utf-8")
     return built
+
+
+def _float_nodes(path: Path) -> list[str]:
+    """The matrix products of the taught model that lose too much in int8."""
+    import onnx
+
+    graph = onnx.load(str(path), load_external_data=False).graph
+    products = [node.name for node in graph.node if node.op_type == "MatMul"]
+    return [name for name in products if any(part in name for part in adapter.FLOAT_PARTS)]
 
 
 def _no_preprocess_advice(record: logging.LogRecord) -> bool:

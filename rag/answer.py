@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 
 EXTRACTIVE = "extractive"
 MAX_TOP_K = 50
+HELD = 0.2  # a sentence that holds all of a statement's names and numbers, in token matches
 
 _REFUSALS: dict[Language, dict[Reason, str]] = {
     "en": {
@@ -84,11 +86,14 @@ class Answerer:
         lang: str = "auto",
         top_k: int | None = None,
         article_ids: Sequence[str] = (),
+        since: str = "",
+        until: str = "",
+        sources: Sequence[str] = (),
     ) -> Question:
         """A question as it can be asked.
 
         Raises:
-            QuestionRejected: if it is empty or too long.
+            QuestionRejected: if it is empty or too long, or a date is none.
             ArticleNotFound: if one of the articles isn't there.
         """
         clean = " ".join(text.encode("utf-8", "ignore").decode().replace("\0", " ").split())
@@ -100,9 +105,14 @@ class Answerer:
             )
         for article_id in article_ids:
             self._records.article(article_id)
+        for day in filter(None, (since, until)):
+            if not _is_date(day):
+                raise QuestionRejected(f"“{day[:40]}” is no date: write it as 2024-05-31.")
+        if since and until and since > until:
+            raise QuestionRejected(f"No day is since {since} and until {until}: swap the two.")
         language: Language = "zh" if lang == "zh" or (lang != "en" and is_chinese(clean)) else "en"
         count = min(max(1, top_k or self._top_k), MAX_TOP_K)
-        return Question(clean, language, count, tuple(article_ids))
+        return Question(clean, language, count, tuple(article_ids), since, until, tuple(sources))
 
     async def answer(self, question: Question) -> Answer:
         """See `answer_now`; the event loop goes on meanwhile."""
@@ -231,21 +241,24 @@ class Answerer:
         return citations.assemble(llm.lines(reply, hits, self._support), articles)
 
     def _support(self, statement: str, hit: Hit) -> Support | None:
-        """The sentence of a passage that says what a statement says, by their tokens."""
+        """The sentence of a passage that says what a statement says, by tokens and names."""
         passage = hit.passage
         spans = sentences(passage.text)
         asked = unit(self._embedder.embed_query(statement).tokens)
-        read = self._embedder.embed_tokens([passage.text[a:b] for a, b in spans])
+        texts = [passage.text[a:b] for a, b in spans]
+        read = self._embedder.read(texts)
         if not spans:
             return None
+        held = self._retriever.holding(statement, texts)
         scores = [
-            float((asked @ unit(tokens).T).max(axis=1).mean())
-            if len(asked) and len(tokens.starts)
+            float((asked @ unit(reading.tokens).T).max(axis=1).mean())
+            if len(asked) and len(reading.tokens.starts)
             else 0.0
-            for tokens in read
+            for reading in read
         ]
-        a, b = spans[int(np.argmax(scores))]
-        return Support(passage.article_id, passage.start + a, passage.start + b, max(scores))
+        best = int(np.argmax(np.array(scores) + HELD * np.array(held)))
+        a, b = spans[best]
+        return Support(passage.article_id, passage.start + a, passage.start + b, scores[best])
 
     def _said(
         self,
@@ -335,6 +348,14 @@ def framed(
             support = Support(article_id, quote.start, quote.end, quote.probability)
             lines.append(Line(shown, (support,)))
     return lines
+
+
+def _is_date(text: str) -> bool:
+    """Whether a text is a day of the calendar as articles are dated: 2024-05-31."""
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 def _as_asked(name: str, question: str) -> str:

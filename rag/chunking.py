@@ -23,6 +23,8 @@ _END = re.compile(
     r"\.[”’\"]?(?=\s+[A-Z“\"]|\s*$)"
     r"|(?<=\n)|$"
 )
+_CLAUSE = re.compile(r"[，,；;：:。！？!?](?!\d)[”’」』）)]*")
+MIN_CLAUSE = 7  # characters; a shorter piece stays with what follows it
 _STOPS = '。！？!?….：:；;，,、”’」』）)"'  # what a sub-heading doesn't end with
 _PLACE = re.compile(r"[㐀-鿿]{2,8}?(?:省|市|自治区|区|县|州|旗)")
 Span = tuple[int, int]
@@ -42,6 +44,17 @@ def sentences(text: str) -> list[Span]:
         spans.extend(_trimmed(text, start, match.end()))
         start = match.end()
     return spans
+
+
+def clauses(text: str, start: int, end: int) -> list[Span]:
+    """The clauses of the sentence `text[start:end]`: together they are the sentence."""
+    found: list[Span] = []
+    begin = start
+    for match in _CLAUSE.finditer(text, start, end):
+        if match.end() - begin >= MIN_CLAUSE and end - match.end() >= MIN_CLAUSE:
+            found.append((begin, match.end()))
+            begin = match.end()
+    return [*found, (begin, end)]
 
 
 def _attribution_follows(text: str, end: re.Match[str]) -> bool:

@@ -19,7 +19,7 @@ class WenbaoError(Exception):
 
 
 class QuestionRejected(WenbaoError):
-    """The question is empty or too long."""
+    """The question is empty or too long, or filtered by what is no date."""
 
 
 class TryLater(WenbaoError):

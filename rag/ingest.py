@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from hashlib import file_digest, sha256
 from pathlib import Path
 
-from embeddings.embedder import Embedder, Tokens, joined
+from embeddings.embedder import Embedder, Tokens, Vector, joined, summed
 from rag import chunking, readers
 from rag.errors import UnreadableFile
 from rag.records import NewPassage, Records
@@ -283,28 +283,33 @@ def _record(
 
 
 def _embed(some: Sequence[_Prepared], records: Records, embedder: Embedder) -> None:
-    vectors = embedder.embed_passages([p.text for p in some])
-    tokens = _tokens(some, embedder)
     keys = [p.new.key for p in some]
+    found = _embedded(some, embedder)
     with records.change():
         records.set_model(embedder.name)
-        records.put_vectors(dict(zip(keys, zip(vectors, tokens, strict=True), strict=True)))
+        records.put_vectors(dict(zip(keys, found, strict=True)))
 
 
-def _tokens(passages: Sequence[_Prepared], embedder: Embedder) -> list[Tokens]:
-    """The tokens of each passage: its heading and its sentences, each read for itself.
+def _embedded(some: Sequence[_Prepared], embedder: Embedder) -> list[tuple[Vector, Tokens]]:
+    """The vector and the tokens of each passage; its heading and its sentences are read alone.
 
     A token that was read alone says what its own sentence says, not what the title says; that is
     worth more than context both for ranking and for choosing sentences (DECISIONS.md).
     """
-    spans = [[(0, p.new.front), *_sentences(p)] for p in passages]
-    texts = {p.text[s:e] for p, some in zip(passages, spans, strict=True) for s, e in some if e > s}
+    spans = [[(s, e) for s, e in ((0, p.new.front), *_sentences(p)) if e > s] for p in some]
+    texts = {p.text[s:e] for p, places in zip(some, spans, strict=True) for s, e in places}
     ordered = sorted(texts)
-    read = dict(zip(ordered, embedder.embed_tokens(ordered), strict=True))
-    return [
-        joined([(s, read[p.text[s:e]]) for s, e in some if e > s])
-        for p, some in zip(passages, spans, strict=True)
+    read = dict(zip(ordered, embedder.read(ordered), strict=True))
+    pieces = [
+        [(s, read[p.text[s:e]]) for s, e in places] for p, places in zip(some, spans, strict=True)
     ]
+    vectors: Iterable[Vector] = (
+        [summed([reading for _, reading in own]) for own in pieces]
+        if embedder.taught
+        else embedder.embed_passages([p.text for p in some])
+    )
+    tokens = [joined([(start, reading.tokens) for start, reading in own]) for own in pieces]
+    return list(zip(vectors, tokens, strict=True))
 
 
 def _sentences(prepared: _Prepared) -> Iterator[tuple[int, int]]:

@@ -6,6 +6,7 @@ words that nobody uses, an answer without the unit asked for. Weights: `weights.
 `make fit`.
 """
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rag import reader
 from rag.extract import Candidate, choose, kind_of, seen
 from rag.retrieve import Findings
 from rag.terms import STOP_WORDS, normalise
@@ -20,6 +22,7 @@ from rag.types import Question, Reason
 
 FEATURES = (
     "bias cross cosine score_margin names numbers words words_known cross_words_met how_many unit"
+    " read read_margin chance"
 ).split()
 UNHEARD = 4.0  # weight of a word that no passage holds: more than any idf in a small library
 SURE = 0.9  # the probability at which a question is answered though a name is in no article
@@ -121,6 +124,11 @@ def features(
     near = normalise(" ".join(c.text for c in _near(pool, best)))
     cross = float(_is_cross(question, pool[best].text))
     scores = [hit.score for hit in findings.hits]
+    elsewhere = [
+        c.read
+        for c in pool
+        if c.match.hit.passage.article_id != pool[best].match.hit.passage.article_id
+    ]
     return np.array(
         [
             1.0,
@@ -134,6 +142,9 @@ def features(
             cross * asked.share(asked.passage),
             float(kind_of(question.text) == "how_many"),
             float(_lacks_unit(question.text, near)),
+            max(c.read for c in pool) / 4,
+            min(max(c.read for c in pool) - max(elsewhere, default=reader.LOWEST), 8) / 4,
+            math.log(chances[best] / (1 - chances[best])),
         ]
     )
 

@@ -19,43 +19,47 @@ from numpy.typing import NDArray
 from embeddings.embedder import Tokens, Vector, no_tokens
 from rag.errors import ArticleNotFound, IndexMismatch, StoreUnavailable
 from rag.terms import PassageTerms, index_terms, sound_terms
-from rag.types import Article, Fragment, Passage
+from rag.types import Article, Fragment, Passage, Question
 
 FILE_NAME = "wenbao.sqlite"
 _LISTED = "(SELECT value FROM json_each(?))"  # as many values as one likes, in one variable
-_VERSION = "1"
+_VERSION = "2"
+_CACHE_KIB = 32 * 1024  # of pages, a connection; SQLite's own 2 MiB hold less than a question reads
+_REMEMBERED = 100_000  # terms whose frequency is kept in memory
+_ORDERED = 5_000  # best rows of an FTS query among which a filter looks
 _SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE files (
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS files (
     path TEXT PRIMARY KEY, sha256 TEXT NOT NULL,
     ingested_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP
 ) WITHOUT ROWID;
-CREATE TABLE articles (
+CREATE TABLE IF NOT EXISTS articles (
     id TEXT PRIMARY KEY, title TEXT NOT NULL, subtitle TEXT NOT NULL, byline TEXT NOT NULL,
     date TEXT NOT NULL, source TEXT NOT NULL, text TEXT NOT NULL,
     added_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP
 );
-CREATE INDEX articles_by_date ON articles (date, added_at);
-CREATE TABLE placements (
+CREATE INDEX IF NOT EXISTS articles_by_date ON articles (date, added_at);
+CREATE INDEX IF NOT EXISTS articles_to_filter ON articles (date, source, id);
+CREATE TABLE IF NOT EXISTS placements (
     path TEXT NOT NULL REFERENCES files (path) ON DELETE CASCADE, ordinal INTEGER NOT NULL,
     article_id TEXT NOT NULL REFERENCES articles (id), fragments TEXT NOT NULL,
     PRIMARY KEY (path, ordinal)
 ) WITHOUT ROWID;
-CREATE INDEX placements_by_article ON placements (article_id);
-CREATE TABLE passages (
+CREATE INDEX IF NOT EXISTS placements_by_article ON placements (article_id);
+CREATE TABLE IF NOT EXISTS passages (
     row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,
     article_id TEXT NOT NULL REFERENCES articles (id), start INTEGER NOT NULL, end INTEGER NOT NULL,
     front INTEGER NOT NULL, key TEXT NOT NULL, written TEXT NOT NULL, spoken TEXT NOT NULL
 );
-CREATE INDEX passages_by_article ON passages (article_id, start);
-CREATE INDEX passages_by_key ON passages (key);
-CREATE TABLE vectors (
+CREATE INDEX IF NOT EXISTS passages_by_article ON passages (article_id, start);
+CREATE INDEX IF NOT EXISTS passages_by_key ON passages (key);
+CREATE TABLE IF NOT EXISTS vectors (
     key TEXT PRIMARY KEY, vector BLOB NOT NULL, tokens BLOB NOT NULL, places BLOB NOT NULL
 );
-CREATE VIRTUAL TABLE terms USING fts5(
+CREATE VIRTUAL TABLE IF NOT EXISTS terms USING fts5(
     written, spoken, content='', tokenize="unicode61 remove_diacritics 0 tokenchars '_'"
 );
-CREATE VIRTUAL TABLE frequencies USING fts5vocab(terms, row);
+CREATE VIRTUAL TABLE IF NOT EXISTS frequencies USING fts5vocab(terms, row);
 """
 
 
@@ -105,15 +109,16 @@ class Records:
         self.folder = folder
         self._local = threading.local()
         self._open: list[sqlite3.Connection] = []
+        self._remembered: tuple[int, dict[str, int]] = (-1, {})
         with translated():
             folder.mkdir(parents=True, exist_ok=True)
-            if not self._is_made():
-                self._make()
-            if self._meta("version", _VERSION) != _VERSION:
+            if self._is_there("meta") and self._meta("version", _VERSION) != _VERSION:
                 raise IndexMismatch(
                     f"{folder / FILE_NAME} was made by another version of Wenbao: move it away"
                     " and run `wenbao ingest` again."
                 )
+            if not self._is_there("articles_to_filter"):
+                self._make()
 
     def close(self) -> None:
         """Closes every connection that this object opened."""
@@ -122,17 +127,16 @@ class Records:
         self._open.clear()
         self._local = threading.local()
 
-    def _is_made(self) -> bool:
-        found = self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'frequencies'")
+    def _is_there(self, name: str) -> bool:
+        found = self._db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (name,))
         return found.fetchone() is not None
 
     def _make(self) -> None:
-        """Makes the tables, all of them or none, unless another process was first."""
+        """Makes what isn't there, all of it or nothing, whichever process is first."""
         with _transaction(self._db):
-            if not self._is_made():
-                for statement in _SCHEMA.split(";\n"):
-                    self._db.execute(statement)
-                self._db.execute("INSERT INTO meta VALUES ('version', ?)", (_VERSION,))
+            for statement in _SCHEMA.split(";\n"):
+                self._db.execute(statement)
+            self._db.execute("INSERT OR IGNORE INTO meta VALUES ('version', ?)", (_VERSION,))
 
     @property
     def _db(self) -> sqlite3.Connection:
@@ -144,6 +148,7 @@ class Records:
             _use_wal(db)
             db.execute("PRAGMA synchronous = FULL")
             db.execute("PRAGMA foreign_keys = ON")
+            db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
             self._local.db = db
             self._open.append(db)
         return db
@@ -180,7 +185,7 @@ class Records:
             )
 
     def counts(self) -> Counts:
-        """How much is indexed; quick enough to be asked with every question."""
+        """How much is indexed; counting takes a millisecond for some ten thousand articles."""
         with translated():
             articles, files = self._db.execute(
                 "SELECT (SELECT count(*) FROM articles), (SELECT count(*) FROM files)"
@@ -288,22 +293,98 @@ class Records:
             ).fetchall()
         return {id_: (front, _tokens(tokens, places)) for id_, front, tokens, places in rows}
 
-    def lexical_rows(self, query: str, limit: int) -> list[int]:
-        """Row numbers of the passages that match an FTS5 query best."""
+    def lexical_rows(self, query: str, limit: int, among: Sequence[int] | None = None) -> list[int]:
+        """Row numbers of the passages that match an FTS5 query best, of all or of some rows."""
+        some = "" if among is None else f"AND +rowid IN {_LISTED}"  # + keeps SQLite from a loop
+        values = () if among is None else (json.dumps(among),)
         with translated():
             rows = self._db.execute(
-                "SELECT rowid FROM terms WHERE terms MATCH ? ORDER BY bm25(terms) LIMIT ?",
-                (query, limit),
+                f"SELECT rowid FROM terms WHERE terms MATCH ? {some} ORDER BY bm25(terms) LIMIT ?",
+                (query, *values, limit),
             ).fetchall()
         return [row for (row,) in rows]
 
-    def frequencies(self, terms: Sequence[str]) -> dict[str, int]:
-        """In how many passages each term stands; terms that stand in none are left out."""
+    def lexical_rows_kept(self, query: str, limit: int, question: Question) -> list[int]:
+        """As `lexical_rows`, of the passages that may answer a question with a wide filter."""
+        rows = self.lexical_rows(query, _ORDERED)
+        kept: list[int] = []
+        at, many = 0, 2 * limit
+        while at < len(rows) and len(kept) < limit:
+            kept += self.kept(question, rows[at : at + many])
+            at, many = at + many, 4 * many
+        return kept[:limit]
+
+    def rows_of(self, passage_ids: Sequence[str]) -> list[int]:
+        """The row numbers of these passages, in the same order, as far as they (still) exist."""
+        with translated():
+            found = dict(
+                self._db.execute(
+                    f"SELECT id, row FROM passages WHERE id IN {_LISTED}",
+                    (json.dumps(passage_ids),),
+                )
+            )
+        return [found[id_] for id_ in passage_ids if id_ in found]
+
+    def kept(self, question: Question, rows: Sequence[int]) -> list[int]:
+        """Those of some rows whose article may answer a question, in the same order."""
+        condition, values = _filter(question)
+        with translated():
+            found = self._db.execute(
+                "SELECT p.row FROM passages p CROSS JOIN articles a ON a.id = p.article_id"
+                f" WHERE p.row IN {_LISTED} AND {condition}",
+                (json.dumps(rows), *values),
+            ).fetchall()
+        some = {row for (row,) in found}
+        return [row for row in rows if row in some]
+
+    def all_kept(self, question: Question, most: int) -> list[int]:
+        """The rows of all passages whose article may answer a question, or the first `most`."""
+        condition, values = _filter(question)
         with translated():
             rows = self._db.execute(
-                f"SELECT term, doc FROM frequencies WHERE term IN {_LISTED}", (json.dumps(terms),)
+                "SELECT p.row FROM articles a CROSS JOIN passages p ON p.article_id = a.id"
+                f" WHERE {condition} LIMIT ?",
+                (*values, most),
             ).fetchall()
-        return dict(rows)
+        return [row for (row,) in rows]
+
+    def nearest(self, vector: Vector, rows: Sequence[int], limit: int) -> list[int]:
+        """Those of some rows whose vectors are nearest to a unit vector, by looking at all."""
+        with translated():
+            found = self._db.execute(
+                "SELECT p.row, v.vector FROM passages p JOIN vectors v ON v.key = p.key"
+                f" WHERE p.row IN {_LISTED}",
+                (json.dumps(rows),),
+            ).fetchall()
+        if not found:
+            return []
+        stack = np.frombuffer(b"".join(each for _, each in found), np.float32)
+        cosines = stack.reshape(len(found), -1) @ vector
+        return [found[i][0] for i in np.argsort(-cosines, kind="stable")[:limit]]
+
+    def frequencies(self, terms: Sequence[str]) -> dict[str, int]:
+        """In how many passages each term stands; terms that stand in none are left out.
+
+        SQLite counts a term's passages one by one, so counts are kept until passages come or go.
+        """
+        revision = self.revision
+        if self._remembered[0] != revision or len(self._remembered[1]) > _REMEMBERED:
+            self._remembered = (revision, {})
+        known = self._remembered[1]
+        if self._db.in_transaction:  # what is counted now may be taken back
+            known = {}
+        if new := [term for term in terms if term not in known]:
+            with translated():
+                rows = self._db.execute(
+                    f"SELECT term, doc FROM frequencies WHERE term IN {_LISTED}", (json.dumps(new),)
+                ).fetchall()
+            known.update({**dict.fromkeys(new, 0), **dict(rows)})
+        return {term: known[term] for term in terms if known[term]}
+
+    def passage_count(self) -> int:
+        """How many passages are indexed."""
+        with translated():
+            return int(self._meta("passages", "0"))
 
     def mean_chars(self) -> float:
         """Mean length of the terms of a passage, in characters."""
@@ -480,6 +561,21 @@ class Records:
             " DO UPDATE SET value = CAST(value AS INTEGER) + excluded.value",
             [(key, str(more)) for key, more in totals.items()],
         )
+
+
+def _filter(question: Question) -> tuple[str, list[str]]:
+    """The condition in SQL that an article `a` may answer a question, and its values."""
+    parts, values = ["1"], []
+    if question.article_ids:
+        parts.append(f"a.id IN {_LISTED}")
+        values.append(json.dumps(question.article_ids))
+    if question.since or question.until:
+        parts.append("a.date BETWEEN ? AND ?")  # no "", which is before every digit
+        values += [question.since or "0", question.until or "~"]
+    if question.sources:
+        parts.append(f"a.source IN {_LISTED}")
+        values.append(json.dumps(question.sources))
+    return " AND ".join(parts), values
 
 
 def _use_wal(db: sqlite3.Connection) -> None:

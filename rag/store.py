@@ -42,10 +42,12 @@ REPAIR_WAIT_S = 15  # a question that finds no index waits that long for whoever
 RETRY_S = 60  # a stale index that can't be mended still serves; tried again after that
 COPY_SHARE = 0.25  # changes up to this share of the index are made to a copy, then it's built anew
 _COLLECTION = "passages"
+# Of 100,000 passages 200 finds .986 of the ten nearest in 2.7 ms, 400 .998 in 3.2, 800 all in 5.7.
+_EF_SEARCH = 400
 _HNSW = {
     "space": "cosine",
     "ef_construction": 200,
-    "ef_search": 200,
+    "ef_search": _EF_SEARCH,
     "max_neighbors": 32,
 }
 _SELF_QUERIES = 5

@@ -12,41 +12,21 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from pathlib import Path
 from typing import Literal
 
-from rag.glossary import MAX_WORDS, name_readings, stem
+from rag import names, numbers
+from rag.glossary import MAX_WORDS, bare, simplified, stem
+from rag.names import Word
+from rag.numbers import Numeral
 
-Gloss = Callable[[str], Sequence[str]]
-Word = tuple[int, str, str]  # where it starts, the word, its part of speech
+Gloss = Callable[[str], Sequence[str]]  # words of the other language, the English ones stemmed
 Kind = Literal["name", "number", "word"]
 
-_TOKEN = re.compile(r"[㐀-鿿]+|[a-zà-öø-ÿāēīōūǎěǐǒǔǖǘǚǜ]+(?:'[a-z]+)*|\d[\d,]*(?:\.\d+)?")
+_LATIN = "a-zà-öø-ÿāēīōūǎěǐǒǔǖǘǚǜ"
+_TOKEN = re.compile(rf"[㐀-鿿]+|%|per cent\b|[{_LATIN}]+(?:'[a-z]+)*|{numbers.ARABIC}")
 _CHINESE = re.compile(r"[㐀-鿿]+")
-_ENGLISH_WORD = re.compile(r"[a-zà-öø-ÿāēīōūǎěǐǒǔǖǘǚǜ]+(?:['’-][a-zü]+)*|\d[\d,]*(?:\.\d+)?")
-_NUMBER = re.compile(r"(\d[\d,]*(?:\.\d+)?) ?(万亿|亿|万|千|百|billion|million|thousand)?")
-_SCALES = {
-    "万亿": 10**12,
-    "亿": 10**8,
-    "万": 10**4,
-    "千": 1000,
-    "百": 100,
-    "billion": 10**9,
-    "million": 10**6,
-    "thousand": 1000,
-}
-_DIGITS_READ = 40  # of a number; longer ones are none, and would overflow a float
-_MONTHS = (
-    "january february march april may june july august september october november december"
-).split()
-_NUMBER_WORDS = {
-    word: str(i + 1)
-    for i, word in enumerate(
-        "one two three four five six seven eight nine ten eleven twelve".split()
-    )
-}
-_COUNTED = re.compile(r"[一二三四五六七八九十两](?=[个家名位条项次年天月届期岁人种类大座所支])")
-_DIGITS = {digit: str(i + 1) for i, digit in enumerate("一二三四五六七八九十")} | {"两": "2"}
+_ENGLISH_WORD = re.compile(rf"[{_LATIN}]+(?:['’-][a-zü]+)*")
+_ORDINAL = re.compile(r"(?<=\d)(?:st|nd|rd|th)\b")
 # Function words, question words and courtesies: they say what kind of answer is wanted, not where.
 STOP_WORDS = frozenset(
     """a about above after again all also am an and any are article articles as asked at be because
@@ -68,31 +48,14 @@ _STOP_CHINESE = re.compile(
 )
 
 
-_PLACE = re.compile(
-    r"(?:(?<=[省市州区县旗])|(?<![㐀-鿿])|(?<=[在和与及、的年]))(?![年和与在及对])"
-    r"([㐀-鿿]{1,3}?[省市区县旗镇乡村])"
-)
-_COMMON_PLACE = re.compile(
-    r"^(?:示范|实验|试验|贫困|开发|高新|经开|自贸|保税|风景|核心|美丽|特色|文明|历史|百强|传统|生态"
-    r"|[古去今明全本该各哪几多城社地小园景某县区市这那两每乡农山新老我])"
-    r"|[园山地社城小片校]区$|^[景学辖库灾牧林厂新]区$|[大强小各]县$|[城集]镇$|[超夜菜早集股楼]市$"
-)
-# The hundred or so commonest surnames and some more, less those that mostly begin other words.
-_SURNAMES = frozenset(
-    "赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨朱秦许何吕施张孔曹严华金魏陶姜戚谢邹喻苏潘葛范彭郎鲁韦马苗方俞"
-    "任袁柳鲍史唐费岑薛雷贺倪汤滕殷罗毕郝邬安于傅卞齐康伍余卜顾孟黄穆萧肖尹姚邵汪祁毛狄米臧戴谈宋"
-    "庞熊纪舒屈项祝董梁杜阮蓝闵席季贾路娄江童颜郭梅盛林钟徐邱骆高夏蔡田樊胡凌霍虞万柯管卢莫房裘解"
-    "丁邓单洪左石崔吉龚程邢裴陆荣翁甄曲封储靳段焦牧侯宓全宁仇甘厉武符刘景詹束龙叶黎薄白蒲赖卓池乔"
-    "闻翟谭姬申冉郦桑牛边燕冀尚温庄晏柴瞿阎慕连习艾向古易廖耿匡寇聂关荆游竺阳佘付佟单车饶曾沙丰巫"
-)
-_NO_NAME = re.compile(
-    r"[性证松赛费票店馆厂厅院器机车品病法者员周花茶塔卜率节站路桥河湖村镇县市区]$"
-)
 # Words that a question is worded with, whatever it is about.
 _EMPTY_WORDS = frozenset(
     """时候 方面 问题 东西 地方 情况 意思 起来 出来 上去 下来 没有 应该 知道 觉得 具体 方式 原因
     事情 内容 接下来 列出来 列出 回事 怎么回事 啥意思 一起 提出 提到 说到 认为 表示 介绍 可能
     不可 想要 需要 时间""".split()
+)
+_AREAS = frozenset(
+    "province city county district prefecture municipality township town village".split()
 )
 _CONTENT_TAGS = ("n", "v", "a", "i", "l", "j", "s", "z", "b", "e")
 
@@ -130,51 +93,42 @@ def passage_terms(text: str) -> PassageTerms:
 
 
 def normalise(text: str) -> str:
-    """Full width to half width, lower case, without zero-width characters."""
-    plain = unicodedata.normalize("NFKC", text).lower()
-    return re.sub(r"[\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff\u00ad]", "", plain)
+    """Full width to half, lower case, simplified characters, without zero-width ones."""
+    plain = simplified(unicodedata.normalize("NFKC", text).lower())
+    return re.sub(r"[\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\u00ad]", "", plain)
 
 
+@lru_cache(maxsize=8192)  # sentences of pages that are asked about again and again
 def written(plain: str) -> str:
     """The written form of normalised text, in which a spelling is a substring.
 
-    ` 漯河市 #5 月 | the propos ...`: tokens between spaces, `|` for punctuation between them.
+    ` 漯河市 #5 月 | the propos ... | #17000 `: tokens between spaces, `|` for punctuation between
+    them; behind the text the numbers that it writes in another way than in Arabic digits.
     """
     parts: list[str] = []
     end = 0
-    for match in _TOKEN.finditer(plain):
-        if plain[end : match.start()].strip():
+    text = _ORDINAL.sub("", plain)
+    for match in _TOKEN.finditer(text):
+        if text[end : match.start()].strip():
             parts.append("|")
         parts.append(_token(match[0]))
         end = match.end()
-    scaled = [f"#{value}" for value in _scaled_numbers(plain)]
-    counted = [f"#{_DIGITS[digit]}" for digit in _COUNTED.findall(plain)]
-    return " " + " ".join([*parts, "|", *scaled, *counted]) + " "
+    worth = [n.spelling for n in numbers.numerals(plain) if not n.is_plain]
+    counted = [n.spelling for n in numbers.counted(plain)]
+    return " " + " ".join([*parts, "|", *worth, *counted]) + " "
+
+
+def stands(concept: "Concept", form: str, sound: str) -> bool:
+    """Whether a concept stands in a text, given its written and spoken form."""
+    return any(s in form for s in concept.spellings) or any(s in sound for s in concept.sounds)
 
 
 def _token(text: str) -> str:
     if _CHINESE.match(text):
         return text
-    return f"#{_number(text)}" if text[0].isdigit() else stem(_bare(text))
-
-
-def _bare(word: str) -> str:
-    """A Latin word without accents and without 's; ü is v, as it is typed."""
-    word = re.sub(r"[üǖǘǚǜ]", "v", word.split("'s", maxsplit=1)[0]).replace("'", "")
-    return "".join(c for c in unicodedata.normalize("NFD", word) if not unicodedata.combining(c))
-
-
-def _number(token: str) -> str:
-    value = float(token.replace(",", "")[:_DIGITS_READ])
-    return f"{value:g}" if value < 1e6 else str(int(value))
-
-
-def _scaled_numbers(plain: str) -> Iterator[str]:
-    """1.7万 is 17000, so that it meets 17,000 of the other language."""
-    for match in _NUMBER.finditer(plain):
-        if match[2]:
-            value = float(match[1].replace(",", "")[:_DIGITS_READ]) * _SCALES[match[2]]
-            yield _number(f"{value:.4f}")
+    if text[0].isdigit():
+        return f"#{numbers.value(numbers.arabic(text))}"
+    return "percent" if text in ("%", "per cent") else stem(bare(text))
 
 
 def index_terms(form: str) -> Iterator[str]:
@@ -206,63 +160,115 @@ def _safe(token: str) -> str:
     return "n" + token[1:].replace(".", "_") if token.startswith("#") else token
 
 
+@lru_cache(maxsize=8192)
 def spoken(plain: str) -> str:
     """Tone-free pinyin of normalised text, one syllable a character: ` | yan ta qu | `.
 
-    `|` stands where something else than Chinese stands.
+    `|` stands where something else than Chinese stands; behind the text names that may be read
+    in another way.
     """
-    lazy_pinyin = _reader()
     said: list[str] = []
+    others: list[str] = []
     for run in re.findall(r"[㐀-鿿]+|[^㐀-鿿]+", plain):
         if not _CHINESE.match(run):
             said.append("|")
             continue
-        syllables = lazy_pinyin(run)
-        for i, syllable in enumerate(syllables):
-            is_shaanxi = run[i : i + 2] == "陕西"
-            said.append("shaan" if is_shaanxi else syllable)
-    return f" {' '.join(said)} "
+        syllables = names.pinyin(run)
+        said.extend(syllables)
+        for other in names.surname_readings(run, syllables):
+            others += ["|", *other]
+    return f" {' '.join(said + others)} "
 
 
-@lru_cache(maxsize=1)
-def _reader() -> Callable[[str], list[str]]:
-    """pypinyin, taught the names that CC-CEDICT reads otherwise: 漯河 is luo he."""
-    from pypinyin import lazy_pinyin, load_phrases_dict
+def concepts(question: str, gloss: Gloss, *, latin: bool = True) -> tuple[Concept, ...]:
+    """The things a question asks about, in reading order.
 
-    load_phrases_dict({word: [[s] for s in sounds] for word, sounds in name_readings()})
-    return lazy_pinyin
-
-
-def concepts(question: str, gloss: Gloss) -> tuple[Concept, ...]:
-    """The things a question asks about, in reading order."""
-    plain = normalise(question)
+    `latin` says that there may be English text, for which Chinese words get English spellings.
+    """
+    asked, plain = unicodedata.normalize("NFKC", question), normalise(question)
     found: list[Concept] = []
-    for run in re.findall(r"[㐀-鿿]+|[^㐀-鿿]+", plain):
-        if _CHINESE.match(run):
-            found.extend(_chinese_concepts(run))
-        else:
-            found.extend(_english_concepts(run, question, gloss))
-    found.extend(Concept(f"#{v}", "number", (f" #{v} ",)) for v in _scaled_numbers(plain))
+    at = 0
+    for numeral in [*numbers.numerals(plain), None]:
+        end = numeral.start if numeral else len(plain)
+        for run in re.findall(r"[㐀-鿿]+|[^㐀-鿿]+", plain[at:end]):
+            if _CHINESE.match(run):
+                found.extend(_chinese_concepts(run, gloss, latin))
+            else:
+                found.extend(_english_concepts(run, asked, gloss))
+        if numeral:
+            found.append(_number_concept(numeral, plain))
+            at = numeral.end
     unique: dict[tuple[tuple[str, ...], tuple[str, ...]], Concept] = {}
     for concept in found:
         unique.setdefault((concept.spellings, concept.sounds), concept)
     return tuple(unique.values())
 
 
-def _chinese_concepts(run: str) -> Iterator[Concept]:
+def _number_concept(numeral: Numeral, plain: str) -> Concept:
+    surface, spelling = plain[numeral.start : numeral.end], f" #{numeral.value} "
+    if numeral.unit == "月" and numeral.value in _month_names():
+        month = f" {stem(_month_names()[numeral.value])} "
+        return Concept(f"{surface}月", "number", (f"{spelling}月", month))
+    return Concept(surface, "number", (spelling,))
+
+
+@lru_cache(maxsize=1)
+def _month_names() -> dict[str, str]:
+    return {str(i + 1): month for i, month in enumerate(numbers.MONTHS)}
+
+
+def _chinese_concepts(run: str, gloss: Gloss, latin: bool) -> Iterator[Concept]:
     """Names, and pairs of characters of what is left when question words are taken out."""
-    words = _segmented(run)
-    named = [*_people(words), *_places(run, words)]
-    for _, name in named:
-        plain = _without_suffix(name)
-        yield Concept(name, "name", (plain, *places().get(plain, ())))
+    words = names.segmented(run)
+    named = names.in_chinese(run, words)
+    english_at = _english_at(words, gloss) if latin else {}
+    for at, name in named:
+        plain = names.without_suffix(name)
+        english = tuple(_english_names(plain, gloss)) if latin else ()
+        english_at |= dict.fromkeys(range(at, at + len(name) - 1), english)
+        yield Concept(name, "name", (plain, *names.places().get(plain, ()), *english))
     solid = _solid_pairs(words) - {i for at, name in named for i in range(at, at + len(name) - 1)}
     start = 0
     for stop in [*_STOP_CHINESE.finditer(run), None]:
         end = stop.start() if stop else len(run)
         for i in range(start, end - 1):
-            yield Concept(run[i : i + 2], "word", (run[i : i + 2],), solid=i in solid)
+            pair = run[i : i + 2]
+            yield Concept(pair, "word", (pair, *english_at.get(i, ())), solid=i in solid)
         start = stop.end() if stop else end
+    for digit in numbers.counted(run):
+        if digit.value != "1":
+            yield Concept(run[digit.start], "word", (f" {digit.spelling} ",), solid=False)
+
+
+def _english_names(name: str, gloss: Gloss) -> Iterator[str]:
+    """How written English text has a Chinese name."""
+    for form in dict.fromkeys([*gloss(name), *map(_stemmed, names.in_english(name))]):
+        yield f" {form} "
+
+
+def _english_at(words: Sequence[Word], gloss: Gloss) -> dict[int, tuple[str, ...]]:
+    """Where a pair of characters begins whose word English text may have: its spellings there.
+
+    Two words that the glossary knows as one are one.
+    """
+    found: dict[int, tuple[str, ...]] = {}
+    for (start, word, tag), (_, following, _) in pairwise([*words, (0, "", "")]):
+        whole = word + following
+        phrases = following and gloss(whole)
+        if not phrases:
+            whole = word
+            phrases = gloss(word) if tag.startswith(_CONTENT_TAGS) else ()
+        spellings = tuple(f" {p} " for p in phrases if not _stop_stems().issuperset(p.split()))
+        if not phrases and tag.startswith(("nr", "ns")) and len(word) > 1:
+            spellings = tuple(_english_names(word, gloss))
+        for i in range(start, start + len(whole) - 1):
+            found.setdefault(i, spellings)
+    return found
+
+
+@lru_cache(maxsize=1)
+def _stop_stems() -> frozenset[str]:
+    return frozenset(map(stem, STOP_WORDS))
 
 
 def _solid_pairs(words: Sequence[Word]) -> set[int]:
@@ -275,64 +281,23 @@ def _solid_pairs(words: Sequence[Word]) -> set[int]:
     }
 
 
-def _segmented(run: str) -> list[Word]:
-    """The words of a run of Chinese."""
-    import rjieba
-
-    found: list[Word] = []
-    at = 0
-    for word, tag in rjieba.tag(run):
-        found.append((at, word, tag))
-        at += len(word)
-    return found
-
-
-def _places(run: str, words: Sequence[Word]) -> Iterator[tuple[int, str]]:
-    """Places as written, and where; a common word that ends like one is none."""
-    ends = {start + len(word) for start, word, _ in words}
-    for place in _PLACE.finditer(run):
-        if place.end(1) in ends and not _COMMON_PLACE.search(place[1]):
-            yield place.start(1), place[1]
-    for start, word, _ in words:
-        if word in places():
-            yield start, word
-
-
-def _people(words: Sequence[Word]) -> Iterator[tuple[int, str]]:
-    """Names of three characters, and where: 贺松林, also where the segmenter cut behind 贺."""
-    for i, (start, word, tag) in enumerate(words):
-        if word[0] not in _SURNAMES or not tag.startswith("nr"):
-            continue
-        if len(word) > 2 and not _NO_NAME.search(word[:3]):
-            yield start, word[:3]
-        elif len(word) == 1 and i + 1 < len(words):
-            _, given, given_tag = words[i + 1]
-            if len(given) == 2 and given_tag.startswith("n"):
-                yield start, word + given
-
-
-def _without_suffix(name: str) -> str:
-    """雁塔 for 雁塔区: as passages often have it."""
-    return name[:-1] if len(name) > 2 and name[-1] in "省市区县旗镇乡村" else name
-
-
-@lru_cache(maxsize=1)
-def places() -> dict[str, tuple[str, ...]]:
-    """Provinces, cities and the like named without 省 or 市, and what may stand for them."""
-    lines = Path(__file__).with_name("places.tsv").read_text(encoding="utf-8").splitlines()
-    rows = [line.split() for line in lines if line[:1] != "#"]
-    plain = {name: () for first, *names in rows if first == "places" for name in names}
-    return plain | {first: tuple(names) for first, *names in rows if first != "places"}
-
-
 def _english_concepts(run: str, question: str, gloss: Gloss) -> Iterator[Concept]:
     words = [part for word in _ENGLISH_WORD.findall(run) for part in _unhyphened(word, gloss)]
     at = 0
     while at < len(words):
-        name = _personal_name(words, at, question, gloss)
-        size = 2 if name else _phrase_size(words, at, gloss)
-        if concept := name or _english_concept(words, at, size, question, gloss):
-            yield concept
+        if size := names.person_size(words[at:], question, gloss, STOP_WORDS):
+            yield _person(words[at : at + size])
+        else:
+            size = _phrase_size(words, at, gloss)
+            concept = _english_concept(" ".join(words[at : at + size]), question, gloss)
+            if concept:
+                yield concept
+            if concept and concept.kind == "name":
+                if places := names.places_said(concept.surface):
+                    # 洱源 rather than 儿园 of a kindergarten, which sounds the same
+                    yield Concept(concept.surface, "word", places, solid=False)
+                if "".join(words[at + size : at + size + 1]) in _AREAS:
+                    size += 1  # the district of Yanta district, which Chinese often leaves out
         at += size
 
 
@@ -341,31 +306,18 @@ def _unhyphened(word: str, gloss: Gloss) -> list[str]:
     return [word] if "-" not in word or gloss(word.replace("-", " ")) else word.split("-")
 
 
-def _personal_name(words: Sequence[str], at: int, question: str, gloss: Gloss) -> Concept | None:
-    """Two neighbouring words that are a Chinese name: Yang Bin, He Wenbo, Wenbo He, li jianguo."""
-    pair = [_bare(re.sub(r"['’]s$", "", word)) for word in words[at : at + 2]]
-    if len(pair) < 2 or not all(_syllable_counts(word) for word in pair):
-        return None
-    capital = re.search(
-        r"\b" + r" ".join(re.escape(word.capitalize()) for word in words[at : at + 2]), question
-    )
-    if not capital and any(word in STOP_WORDS or gloss(word) for word in pair):
-        return None
-    if gloss(" ".join(pair)) or not any(n == 1 for word in pair for n in _syllable_counts(word)):
-        return None
-    sounds = [f" {a} {b} " for a in _cuts(pair[0]) for b in _cuts(pair[1])]
-    sounds += [f" {b} {a} " for a in _cuts(pair[0]) for b in _cuts(pair[1])]
-    return Concept(" ".join(pair), "name", (f" {stem(pair[0])} {stem(pair[1])} ",), tuple(sounds))
+def _person(words: Sequence[str]) -> Concept:
+    """A person's name, in either order."""
+    parts = [bare(word) for word in words]
+    forms = [parts, parts[::-1]] if len(parts) == 2 else [[parts[0], parts[1] + parts[2]]]
+    spellings = tuple(f" {_stemmed(' '.join(form))} " for form in forms)
+    sounds = tuple(f" {sound} " for sound in dict.fromkeys(names.person_sounds(words)))
+    return Concept(" ".join(parts), "name", spellings, sounds)
 
 
-def _cuts(word: str) -> tuple[str, ...]:
-    """All ways to read a word as one to three syllables."""
-    whole = (word,) if word in _all_syllables() else ()
-    return whole + tuple(r for r in readings(word) if r.count(" ") < 3)
-
-
-def _syllable_counts(word: str) -> set[int]:
-    return {reading.count(" ") + 1 for reading in _cuts(word)}
+def _stemmed(words: str) -> str:
+    """Each word as written text has it."""
+    return " ".join(stem(bare(word)) for word in words.split())
 
 
 def _phrase_size(words: Sequence[str], at: int, gloss: Gloss) -> int:
@@ -374,83 +326,50 @@ def _phrase_size(words: Sequence[str], at: int, gloss: Gloss) -> int:
         phrase = words[at : at + size]
         if phrase[0] in STOP_WORDS or phrase[-1] in STOP_WORDS:
             continue
-        if all(word[0].isalpha() for word in phrase) and gloss(" ".join(phrase)):
+        if gloss(" ".join(phrase)):
             return size
     return 1
 
 
-def _english_concept(
-    words: Sequence[str], at: int, size: int, question: str, gloss: Gloss
-) -> Concept | None:
-    word = " ".join(words[at : at + size])
-    if word[0].isdigit():
-        value = _number(word)
-        return Concept(word, "number", (f" #{value} ",))
-    if word in _MONTHS and _is_written_as_name(word, question):
-        return _month(words, at)
+def _english_concept(word: str, question: str, gloss: Gloss) -> Concept | None:
+    if word in numbers.MONTHS and (word != "may" or "May" in question or "MAY" in question):
+        month = numbers.MONTHS.index(word) + 1
+        return Concept(word, "word", (f" #{month} 月", f" {stem(word)} "))
     if word in STOP_WORDS:
         return None
-    spellings = list(gloss(word.replace("-", " ")) or gloss(_bare(word)))
+    spellings = list(gloss(word.replace("-", " ")))
+    if word.rsplit(maxsplit=1)[-1] in _AREAS:
+        spellings += [names.without_suffix(spelling) for spelling in spellings]
     sounds = tuple(_sounds(word, spellings, question))
-    if word in _NUMBER_WORDS:
-        spellings.append(f" #{_NUMBER_WORDS[word]} ")
-    english = " " + " ".join(stem(_bare(part)) for part in word.split()) + " "
-    is_name = bool(sounds) and (not spellings or _is_said_so(word, spellings))
-    return Concept(word, "name" if is_name else "word", (english, *spellings), sounds)
+    is_name = _is_place(spellings) or (
+        bool(sounds)
+        and (not spellings or bool(names.places_said(word)) or _is_said_so(word, spellings))
+    )
+    if word in numbers.SMALL:
+        spellings.append(f" #{numbers.SMALL[word]} ")
+    english = f" {_stemmed(word.replace('-', ' '))} "
+    spelled = tuple(dict.fromkeys([english, *spellings]))
+    return Concept(word, "name" if is_name else "word", spelled, sounds)
+
+
+def _is_place(spellings: Sequence[str]) -> bool:
+    """Whether the likeliest meaning of an English word is a place: Lhasa, Canton."""
+    return bool(spellings) and names.without_suffix(spellings[0]) in names.places()
 
 
 def _is_said_so(word: str, spellings: Sequence[str]) -> bool:
     """Whether an English word is a Chinese name's own sound: Wuxi is 无锡, but Long isn't 长."""
-    said = _bare(re.sub(r"['’ -]", "", re.sub(r"['’]s$", "", word)))
-    return any("".join(spoken(spelling).split()).strip("|") == said for spelling in spellings[:8])
-
-
-def _is_written_as_name(word: str, question: str) -> bool:
-    return re.search(rf"\b{word.capitalize()}\b", question) is not None or word != "may"
-
-
-def _month(words: Sequence[str], at: int) -> Concept:
-    month = _MONTHS.index(words[at]) + 1
-    return Concept(words[at], "word", (f" #{month} 月", f" {stem(words[at])} "))
+    said = bare(re.sub(r"[ -]", "", word))
+    return any("".join(names.pinyin(s)) == said for s in spellings[:8] if len(s) > 1)
 
 
 def _sounds(word: str, spellings: Sequence[str], question: str) -> Iterator[str]:
     """Ways to read a word as pinyin; a word that the dictionary knows only if it is a name."""
-    word = re.sub(r"['’]s$", "", word)
-    parts = re.split(r"['’ -]", word)
-    written_as_name = any(part.capitalize() in question for part in parts if part)
-    if not written_as_name and (spellings or re.search(r"(?:er|est|ly|ied)$", word)):
+    parts = re.split(r"['’ -]", re.sub(r"['’]s$", "", word))
+    capital = [part for part in parts if part.capitalize() in question]
+    if not (capital or (question.isupper() and not spellings)) and (
+        spellings or re.search(r"(?:er|est|ly|ied)$", word)
+    ):
         return
-    for reading in readings(_bare(re.sub(r"['’ -]", "", word))):
-        yield f" {reading} "
-        umlaut = re.sub(r"\b([ln])u\b", r"\1v", reading)
-        if umlaut != reading:  # Luliang is 吕梁, as signs without dots have it
-            yield f" {umlaut} "
-
-
-@lru_cache(maxsize=4096)
-def readings(word: str) -> tuple[str, ...]:
-    """All ways to cut a word into two to five pinyin syllables: `yanta` is `yan ta`."""
-    found: list[str] = []
-
-    def cut(rest: str, done: tuple[str, ...]) -> None:
-        if not rest:
-            if len(done) > 1:
-                found.append(" ".join(done))
-            return
-        if len(done) == 5:
-            return
-        for size in range(min(6, len(rest)), 0, -1):
-            if rest[:size] in _all_syllables():
-                cut(rest[size:], (*done, rest[:size]))
-
-    if word.isascii() and word.isalpha() and len(word) <= 24:
-        cut(word, ())
-    return tuple(sorted(set(found), key=lambda reading: (reading.count(" "), reading)))[:6]
-
-
-@lru_cache(maxsize=1)
-def _all_syllables() -> frozenset[str]:
-    """Those that begin or end a name; a file, since pypinyin's tables take long to load."""
-    lines = Path(__file__).with_name("syllables.txt").read_text(encoding="utf-8").splitlines()
-    return frozenset(word for line in lines if not line.startswith("#") for word in line.split())
+    for sound in dict.fromkeys(names.sounds_of(word)):
+        yield f" {sound} "

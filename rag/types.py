@@ -84,12 +84,24 @@ class Citation:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What was asked, cleaned, and the language the answer is to be in."""
+    """What was asked, cleaned, and the language the answer is to be in.
+
+    The last four say which articles may answer, each of them where it isn't empty: `since` and
+    `until` are ISO dates and belong to the range, in which no undated article is.
+    """
 
     text: str
     language: Language
     top_k: int = 8
     article_ids: tuple[str, ...] = ()
+    since: str = ""
+    until: str = ""
+    sources: tuple[str, ...] = ()
+
+    @property
+    def filtered(self) -> bool:
+        """Whether not every article may answer."""
+        return bool(self.article_ids or self.since or self.until or self.sources)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from zlib import crc32
 
 import numpy as np
 
-from embeddings.embedder import TOKEN_SCALE, Embedding, Tokens, Vector, Vectors, no_tokens
+from embeddings.embedder import TOKEN_SCALE, Embedding, Reading, Tokens, Vector, Vectors, no_tokens
 from rag.errors import LlmUnavailable
 
 
@@ -34,8 +34,12 @@ class HashingEmbedder:
     def embed_query(self, text: str) -> Embedding:
         return Embedding(self._vector(text), self._tokens(text))
 
-    def embed_tokens(self, texts: Sequence[str]) -> list[Tokens]:
-        return [self._tokens(text) for text in texts]
+    @property
+    def taught(self) -> bool:
+        return False
+
+    def read(self, texts: Sequence[str]) -> list[Reading]:
+        return [Reading(self._vector(text), self._tokens(text)) for text in texts]
 
     def _vector(self, text: str) -> Vector:
         total = np.zeros(self._dim, np.float32)

@@ -15,7 +15,9 @@ from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 
-from embeddings.embedder import Tokens, Vector, Vectors
+import numpy as np
+
+from embeddings.embedder import Reading, Vector, Vectors
 from fakes import HashingEmbedder
 from rag import ingest
 from rag.ingest import Report, Watcher
@@ -41,8 +43,8 @@ class CountingEmbedder(HashingEmbedder):
         self.embedded.extend(texts)
         return super().embed_passages(texts)
 
-    def embed_tokens(self, texts: Sequence[str]) -> list[Tokens]:
-        return [self._tokens(text[:12]) for text in texts]
+    def read(self, texts: Sequence[str]) -> list[Reading]:
+        return [Reading(np.zeros(0, np.float32), self._tokens(text[:12])) for text in texts]
 
     def _direction(self, gram: str) -> Vector:
         return _direction(self.dim, gram)

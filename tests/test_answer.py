@@ -57,7 +57,7 @@ def app(sample_home: Path, model_cache: Path) -> Iterator[App]:
     ("question", "language", "holds"),
     [
         (KILNS, "en", "抢救、看护、展示"),
-        ("who wrote the preface to the book about the old salt workers", "en", "蒲修远"),
+        ("who suggested grading the old kiln sites?", "en", "饶建章"),
         (LUNCH, "zh", "9.7万名"),
         ("城区养老机构的平均入住率是多少？", "zh", "91%"),
     ],
@@ -207,6 +207,23 @@ def test_a_question_about_an_article_that_is_not_there_is_rejected(sample_app: A
         sample_app.answerer.question(KILNS, article_ids=["nope"])
 
 
+@pytest.mark.parametrize(
+    ("since", "until", "words"),
+    [
+        ("2024-02-30", "", "“2024-02-30” is no date: write it as 2024-05-31"),
+        ("", "20240531", "“20240531” is no date"),
+        ("yesterday", "", "“yesterday” is no date"),
+        ("2024-06-01", "2024-05-31", "since 2024-06-01 and until 2024-05-31: swap the two"),
+    ],
+    ids=["no-such-day", "without-dashes", "words", "swapped"],
+)
+def test_a_filter_that_is_no_range_of_days_is_rejected(
+    sample_app: App, since: str, until: str, words: str
+) -> None:
+    with pytest.raises(QuestionRejected, match=words):
+        sample_app.answerer.question(KILNS, since=since, until=until)
+
+
 def test_a_question_is_cleaned(sample_app: App) -> None:
     answerer = sample_app.answerer
     assert answerer.question("  谁\n提出  的？ ") == Question("谁 提出 的？", "zh", 8)
@@ -231,6 +248,18 @@ def test_only_the_articles_asked_for_are_cited(sample_app: App) -> None:
         answer = ask(sample_app, KILNS, article_ids=(article_id,))
         assert {hit.passage.article_id for hit in answer.passages} == {article_id}
         assert {citation.article_id for citation in answer.citations} <= {article_id}
+
+
+def test_only_articles_of_the_days_and_newspapers_asked_for_are_cited(sample_app: App) -> None:
+    article = sample_app.records.article(ask(sample_app, KILNS).citations[0].article_id)
+    answerer = sample_app.answerer
+    here = answerer.question(KILNS, sources=[article.source])
+    assert {hit.passage.source for hit in answerer.search_now(here)} == {article.source}
+    dated = answerer.question(KILNS, since="2024-01-01", until="2024-04-30")
+    hits = answerer.search_now(dated)
+    assert hits
+    assert all("2024-01-01" <= hit.passage.date <= "2024-04-30" for hit in hits)
+    assert answerer.answer_now(answerer.question(KILNS, until="1999-01-01")).abstained
 
 
 def test_a_removed_article_is_never_cited(app: App) -> None:

@@ -80,6 +80,9 @@ class Newsroom:
         lang: str = "auto",
         top_k: int | None = None,
         article_ids: Sequence[str] = (),
+        since: str = "",
+        until: str = "",
+        sources: Sequence[str] = (),
     ) -> Question:
         text = " ".join(text.split())
         if not text:
@@ -88,7 +91,9 @@ class Newsroom:
             raise errors.QuestionRejected(f"Ask in {self.settings.max_chars} characters or fewer.")
         guess = "zh" if any("\u3400" <= char <= "\u9fff" for char in text) else "en"
         language = cast("Language", guess if lang == "auto" else lang)
-        return Question(text, language, top_k or 8, tuple(article_ids))
+        return Question(
+            text, language, top_k or 8, tuple(article_ids), since, until, tuple(sources)
+        )
 
     async def search(self, question: Question) -> list[Hit]:
         self.asked.append(question)
@@ -289,12 +294,33 @@ async def test_what_is_asked_for_reaches_the_answerer(
         "lang": "zh",
         "top_k": 3.0,
         "article_ids": ["art/2"],
+        "since": "2024-01-01",
+        "until": "2024-12-31",
+        "sources": ["海港日报"],
         "conversation_id": "c-1",
         "stream": False,
     }
     answer = (await client.post("/v1/ask", json=body)).json()
-    assert room.asked == [Question("bridge", "zh", 3, ("art/2",))]
+    days = ("2024-01-01", "2024-12-31")
+    assert room.asked == [Question("bridge", "zh", 3, ("art/2",), *days, ("海港日报",))]
     assert answer["language"] == "zh"
+
+
+async def test_the_filters_of_a_search_reach_the_answerer(
+    client: httpx.AsyncClient, room: Newsroom
+) -> None:
+    filters = {"since": "2024-01-01", "until": "2024-12-31", "sources": ["海港日报"]}
+    await client.post("/v1/search", json={"question": "bridge", "k": 2, **filters})
+    days = ("2024-01-01", "2024-12-31")
+    assert room.asked == [Question("bridge", "en", 2, (), *days, ("海港日报",))]
+
+
+@pytest.mark.parametrize("route", ["/v1/ask", "/v1/search"])
+async def test_a_date_that_is_none_is_one_clear_problem(sample_app: "App", route: str) -> None:
+    async with client_of(cast("Newsroom", sample_app)) as client:
+        response = await client.post(route, json={"question": "bridge", "until": "May"})
+    detail = problem(response, 422, "question-rejected")["detail"]
+    assert detail == "“May” is no date: write it as 2024-05-31."
 
 
 async def test_a_refusal_is_an_answer_without_citations(client: httpx.AsyncClient) -> None:

@@ -117,6 +117,20 @@ def test_sentences_are_in_order_and_hold_every_character_once(text: str) -> None
 
 
 @given(TEXTS)
+def test_the_clauses_of_a_sentence_are_the_sentence(text: str) -> None:
+    for start, end in sentences(text):
+        cut = chunking.clauses(text, start, end)
+        assert [cut[0][0], cut[-1][1]] == [start, end]
+        assert all(a[1] == b[0] for a, b in pairwise(cut))
+
+
+def test_a_sentence_is_cut_at_its_clauses_but_not_within_a_number() -> None:
+    text = "会上，委员们围绕停车难提出建议：增设共享车位1,200个，开放机关停车场。"
+    cut = [text[start:end] for start, end in chunking.clauses(text, 0, len(text))]
+    assert cut == ["会上，委员们围绕停车难提出建议：", "增设共享车位1,200个，", "开放机关停车场。"]
+
+
+@given(TEXTS)
 def test_every_character_stands_in_just_one_passage_at_its_offset(text: str) -> None:
     found = chunking.passages(article(text))
     assert all(text[p.start : p.end] == p.text for p in found)

@@ -171,6 +171,21 @@ def test_the_options_of_ask_reach_the_answer(shell: Shell, answer: Any) -> None:
     assert [hit["article_id"] for hit in narrow["passages"]] == [article]
 
 
+def test_days_and_newspapers_narrow_what_is_asked_and_searched(shell: Shell) -> None:
+    filters = ("--since", "2022-01-01", "--until", "2022-12-31", "--source", "p04.txt")
+    listed = shell.rows("articles", "--json")
+    kept = {row["article_id"] for row in listed if row["source"] == "p04.txt" and row["date"]}
+    for command in ("ask", "search"):
+        found = shell.json(command, KILNS, "--json", *filters)["passages"]
+        assert found
+        assert {hit["article_id"] for hit in found} <= kept
+
+
+def test_a_date_that_is_none_is_one_sentence(shell: Shell) -> None:
+    for command in ("ask", "search"):
+        assert "“May” is no date" in complaint(shell(command, KILNS, "--since", "May"), 2)
+
+
 def test_search_gives_the_ranked_passages_alone(shell: Shell) -> None:
     found = shell.json("search", KILNS, "-k", "3", "--json")
     assert list(found) == ["passages"]

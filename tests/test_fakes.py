@@ -31,7 +31,7 @@ def test_every_vector_has_length_one(text: str) -> None:
 
 @given(st.text())
 def test_tokens_are_pairs_of_the_text(text: str) -> None:
-    (tokens,) = HashingEmbedder(64).embed_tokens([text])
+    tokens = HashingEmbedder(64).read([text])[0].tokens
     assert len(tokens.vectors) == len(tokens.starts) == len(tokens.ends)
     assert (tokens.ends - tokens.starts == 2).all()
     assert (tokens.ends <= len(text)).all()

@@ -71,7 +71,7 @@ def test_the_weights_that_ship_fit_the_features() -> None:
     [
         pytest.param("雁塔区政协提了什么建议？", "names", 0, id="a name that the article holds"),
         pytest.param("碑林区政协提了什么建议？", "names", 1, id="a name that no article holds"),
-        pytest.param("漯河市政协对数据壁垒提了什么建议？", "names", 1, id="another article's name"),
+        pytest.param("雁塔区数据壁垒，漯河市番茄？", "names", 1, id="another article's name"),
         pytest.param("What did Yanta district say?", "names", 0, id="a name in pinyin"),
         pytest.param("What did Weiyang district say?", "names", 1, id="an unknown name in pinyin"),
         pytest.param(

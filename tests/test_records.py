@@ -16,7 +16,7 @@ from rag import chunking
 from rag.errors import ArticleNotFound, IndexMismatch, StoreUnavailable
 from rag.records import FILE_NAME, Counts, NewPassage, Records
 from rag.terms import index_terms, passage_terms
-from rag.types import Article, Fragment
+from rag.types import Article, Fragment, Question
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def put(records: Records, *articles: Article, path: str = "/page.txt") -> None:
             records.put_article(article)
             passages = chunking.passages(article)
             vectors = embedder.embed_passages([p.text for p in passages])
-            tokens = embedder.embed_tokens([p.text for p in passages])
+            tokens = [r.tokens for r in embedder.read([p.text for p in passages])]
             stored: dict[str, tuple[Vector, Tokens]] = {
                 f"key of {p.text}": (vector, some)
                 for p, vector, some in zip(passages, vectors, tokens, strict=True)
@@ -143,6 +143,25 @@ def test_words_find_the_passages_that_hold_them_and_know_how_rare_they_are(
     assert records.frequencies(["雁塔", "政协", "没有"]) == {"雁塔": 1, "政协": 2}
 
 
+def test_words_are_counted_anew_when_passages_come_or_go(records: Records) -> None:
+    put(records, one(1, text="雁塔区政协建议。"))
+    assert records.frequencies(["政协", "碑林"]) == {"政协": 1}
+    put(records, one(2, text="碑林区政协调研。"), path="/other.txt")
+    assert records.frequencies(["政协", "碑林"]) == {"政协": 2, "碑林": 1}
+
+    def counted_in_a_change_that_fails() -> None:
+        with records.change():
+            records.remove_article("a1")
+            assert records.frequencies(["政协", "碑林"]) == {"政协": 1, "碑林": 1}
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        counted_in_a_change_that_fails()
+    with records.change():
+        records.remove_article("a2")
+    assert records.frequencies(["政协", "碑林"]) == {"政协": 1}
+
+
 def test_removing_everything_leaves_no_trace_of_a_word(records: Records, tmp_path: Path) -> None:
     put(records, *(one(i) for i in range(5)))
     with records.change():
@@ -153,6 +172,50 @@ def test_removing_everything_leaves_no_trace_of_a_word(records: Records, tmp_pat
     with closing(sqlite3.connect(records.folder / FILE_NAME)) as db:
         for table in ("articles", "placements", "passages", "vectors", "frequencies"):
             assert db.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,), table
+
+
+# ---- filters -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("question", "kept"),
+    [
+        (Question("?", "zh", since="2024-02-01"), "23"),
+        (Question("?", "zh", until="2024-02-01"), "12"),
+        (Question("?", "zh", since="2024-02-01", until="2024-02-01"), "2"),
+        (Question("?", "zh", sources=("晚报",)), "34"),
+        (Question("?", "zh", since="2024-01-01", sources=("晚报", "没有")), "3"),
+        (Question("?", "zh", article_ids=("a1", "a3", "nope"), until="2024-02-01"), "1"),
+        (Question("?", "zh", sources=("' OR 1 --", "\ud800")), ""),
+        (Question("?", "zh"), "1234"),
+    ],
+    ids=["since", "until", "a-day", "source", "since-and-source", "articles", "hostile", "none"],
+)
+def test_a_filter_keeps_what_it_says(records: Records, question: Question, kept: str) -> None:
+    dates = {1: "2024-01-31", 2: "2024-02-01", 3: "2024-12-01", 4: ""}
+    for i, day in dates.items():
+        source = "日报" if i < 3 else "晚报"
+        put(records, replace(one(i, date=day), source=source), path=f"/{i}.txt")
+    rows = [row for (row,) in records._db.execute("SELECT row FROM passages ORDER BY row DESC")]
+    found = records.kept(question, rows)
+    assert found == sorted(records.all_kept(question, 1_000), reverse=True)
+    assert {p.passage.article_id for p in records.passages_by_row(found)} == {f"a{i}" for i in kept}
+    assert records.all_kept(question, 1) == records.all_kept(question, 1_000)[:1]
+    matching = records.lexical_rows('written : "区政"', 1_000)
+    assert matching
+    wide = records.lexical_rows_kept('written : "区政"', 3, question)
+    assert wide == [row for row in matching if row in found][:3]
+    assert records.lexical_rows('written : "区政"', 3, among=found) == wide
+
+
+def test_the_nearest_of_some_rows_come_first(records: Records) -> None:
+    put(records, *(one(i) for i in range(4)))
+    ids, vectors = next(records.vectors(records.passage_ids()))
+    rows = records.rows_of([*ids[::-1], "nope"])[::-1]
+    order = np.argsort(-(vectors @ vectors[1]))
+    expected = [rows[i] for i in order if i != 1]
+    assert records.nearest(vectors[1], [r for r in rows if r != rows[1]], 3) == expected[:3]
+    assert records.nearest(vectors[1], [], 3) == []
 
 
 def test_the_terms_taken_out_are_those_put_in() -> None:
@@ -246,6 +309,17 @@ def test_records_of_another_version_are_refused_with_what_to_do(tmp_path: Path) 
         db.execute("UPDATE meta SET value = '0' WHERE key = 'version'")
     with pytest.raises(IndexMismatch, match="move it away and run `wenbao ingest` again"):
         Records(tmp_path)
+
+
+def test_records_from_before_filters_can_be_filtered(records: Records) -> None:
+    put(records, one(1, date="2024-02-01"))
+    records._db.execute("DROP INDEX articles_to_filter")
+    with closing(Records(records.folder)) as again:
+        assert again.all_kept(Question("?", "zh", since="2024-01-01"), 9)
+        plan = again._db.execute(
+            "EXPLAIN QUERY PLAN SELECT id FROM articles WHERE date > '2024' AND source = 'x'"
+        ).fetchone()
+    assert "COVERING INDEX articles_to_filter" in plan[-1]
 
 
 # ---- many at once ------------------------------------------------------------------------------

@@ -63,7 +63,7 @@ def add(home: Home, seed: int) -> Article:
     added = Article(f"z{seed}", f"新{seed}", prose(seed))
     passages = chunking.passages(added)
     vectors = home.embedder.embed_passages([p.text for p in passages])
-    tokens = home.embedder.embed_tokens([p.text for p in passages])
+    tokens = [r.tokens for r in home.embedder.read([p.text for p in passages])]
     keys = [f"{seed} {i}" for i in range(len(passages))]
     with home.records.change():
         home.records.put_article(added)
@@ -466,7 +466,7 @@ def test_more_rows_than_one_call_takes_and_more_ids_than_sqlite_has_variables(
 
 
 def _put_rows(home: Home, rows: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> None:
-    none = home.embedder.embed_tokens([""])[0]
+    none = home.embedder.read([""])[0].tokens
     for at in range(0, len(rows), 1_000):
         some = range(at, at + 1_000)
         article_id = f"w{at // 1_000:02d}"

@@ -7,11 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag import terms
+from rag import names
 from rag.terms import Concept, concepts, passage_terms
 
 WORDS = {
     "xi'an": ("西安", "西安市"),
+    "xian": ("西安",),
+    "amoy": ("厦门",),
+    "elevators": ("电梯",),
+    "yuan": ("元",),
+    "jin": ("斤",),
+    "women": ("女人",),
     "wuxi": ("无锡", "无锡市"),
     "district": ("区",),
     "propose": ("提议", "建议"),
@@ -57,12 +63,67 @@ def found(question: str, surface: str) -> Concept:
         pytest.param("who is li jianguo", "li jianguo", "委员李建国", id="a name in lower case"),
         pytest.param("Who is Yang Bin?", "yang bin", "董事长杨斌", id="two syllables"),
         pytest.param("Yang Bin's studio", "yang bin", "董事长杨斌", id="whose"),
+        pytest.param("Who is Shan Yi?", "shan yi", "会长单义介绍", id="the surname Shan"),
+        pytest.param("Who is Qin Wei?", "qin wei", "委员覃伟说", id="the surname Qin"),
+        pytest.param("Who is Qiu Ming?", "qiu ming", "仇明说", id="the surname Qiu"),
+        pytest.param("Who is Xie Jun?", "xie jun", "委员解军建议", id="the surname Xie"),
+        pytest.param("Who is Ou Min?", "ou min", "委员区敏建议", id="the surname Ou"),
+        pytest.param("Who is Zha Wei?", "zha wei", "委员查伟建议", id="the surname Zha"),
+        pytest.param("Who is Zeng Li?", "zeng li", "委员曾丽建议", id="the surname Zeng"),
+        pytest.param("Who is Piao Yong?", "piao yong", "委员朴勇建议", id="the surname Piao"),
+        pytest.param("Who is Yuchi Gong?", "yuchi gong", "尉迟恭建议", id="Yuchi"),
+        pytest.param("Who is Moqi Ming?", "moqi ming", "万俟明建议", id="Moqi"),
+        pytest.param("in Chongqing", "chongqing", "重庆市", id="Chongqing"),
+        pytest.param("in Lu'an", "lu'an", "安徽省六安市", id="Lu'an"),
+        pytest.param("in Taizhou", "taizhou", "浙江省台州市", id="Taizhou"),
+        pytest.param("in Xiamen", "xiamen", "厦门市", id="Xiamen"),
+        pytest.param("in Amoy", "amoy", "厦门市", id="Amoy"),
+        pytest.param("in Yueqing", "yueqing", "乐清市", id="Yueqing"),
+        pytest.param("on Changbai Mountain", "changbai", "长白山", id="Changbai"),
+        pytest.param("in Xian", "xian", "西安市", id="without an apostrophe"),
+        pytest.param("in XIAN", "xian", "西安市", id="in capitals"),
+        pytest.param("in xian", "xian", "西安市", id="Xi'an in lower case"),
+        pytest.param("in LYULIANG", "lyuliang", "吕梁市", id="lyu for lü"),
+        pytest.param("HE Wenbo said", "he wenbo", "何文博说", id="family name in capitals"),
+        pytest.param("Who is He Wen-bo?", "he wen bo", "何文博说", id="a hyphen"),
+        pytest.param("Who is He Wen Bo?", "he wen bo", "何文博说", id="three words"),
+        pytest.param("Who is Ouyang Wenbo?", "ouyang wenbo", "欧阳文博说", id="a long surname"),
+        pytest.param("what xian huiyi says", "xian huiyi", "冼慧仪说", id="a surname like a word"),
+        pytest.param("Yanta district", "yanta", "在雁塔举行", id="a district without 区"),
+        pytest.param("Yantaqu", "yantaqu", "在雁塔举行", id="qu for a district"),
+        pytest.param("Hebei Province", "hebei", "河北的委员", id="a province without 省"),
+        pytest.param("in Shenzen", "shenzen", "深圳市", id="a letter left out"),
+        pytest.param("in Shenzhne", "shenzhne", "深圳市", id="two letters swapped"),
+        pytest.param("in Guangzou", "guangzou", "广州市", id="a slip that is pinyin too"),
+        pytest.param("in Shijiazuang", "shijiazuang", "石家庄", id="a slip in a long name"),
+        pytest.param("Rao Jianzhnag", "rao jianzhnag", "饶建章提出", id="a slip in a person"),
+        pytest.param("Ｓｈｅｎｚｈｅｎ", "shenzhen", "深圳", id="full-width letters"),
+        pytest.param("in Yanta", "yanta", "雁塔區政協", id="traditional characters"),
+        pytest.param("臺灣的委員", "台湾", "台湾", id="a traditional question"),
+        pytest.param("elevators", "elevators", "加装电梯", id="a plural"),
+        pytest.param("on May 31st", "31st", "5月31日下午", id="an ordinal"),
+        pytest.param("more than 20,000 jin", "20,000", "2万多斤", id="more than"),
+        pytest.param("more than 20,000 jin", "jin", "2万多斤", id="a unit"),
+        pytest.param("2万多斤", "2万多", "more than 20,000 jin", id="more than, and back"),
+        pytest.param("5月31日", "5月", "on May 31", id="a month, and back"),
+        pytest.param("30 percent", "30 percent", "占百分之三十", id="percent"),
+        pytest.param("百分之三十", "百分之三十", "by 30%", id="percent, and back"),
+        pytest.param("what percent", "percent", "占30%", id="the word percent"),
+        pytest.param("二十三人", "二十三", "23 people", id="a Chinese numeral"),
+        pytest.param("23 people", "23", "二十三人", id="a Chinese numeral, and back"),
+        pytest.param("3 billion yuan", "3 billion", "30亿元", id="billions"),
+        pytest.param("何文博说了什么", "何文博", "He Wenbo said", id="a person in English"),
+        pytest.param("何文博说了什么", "何文博", "Wenbo He said", id="a person the other way"),
+        pytest.param("翟志刚说了什么", "翟志刚", "Zhai Zhigang said", id="a surname in English"),
+        pytest.param("雁塔区的提案", "雁塔区", "in Yanta District", id="a district in English"),
+        pytest.param("陕西的提案", "陕西", "in Shaanxi", id="Shaanxi in English"),
+        pytest.param("西安的提案", "西安", "in Xi'an", id="Xi'an in English"),
         pytest.param("on May 31", "may", "5月31日下午", id="a month"),
         pytest.param("on 31 May", "31", "5月31日下午", id="a day"),
         pytest.param("more than 17,000 words", "17,000", "1.7万字的调研成果", id="ten thousands"),
-        pytest.param("1.7万字", "#17000", "a report of 17,000 characters", id="and back"),
-        pytest.param("3.2 million people", "#3200000", "320万人", id="millions"),
-        pytest.param("５月", "5", "5月31日", id="full width"),
+        pytest.param("1.7万字", "1.7万", "a report of 17,000 characters", id="and back"),
+        pytest.param("3.2 million people", "3.2 million", "320万人", id="millions"),
+        pytest.param("５月", "5月", "5月31日", id="full width"),
     ],
 )
 def test_a_thing_asked_about_meets_the_passage_that_speaks_of_it(
@@ -79,6 +140,10 @@ def test_a_thing_asked_about_meets_the_passage_that_speaks_of_it(
         pytest.param("Who is He Wenbo?", "he wenbo", "何文海说", id="another given name"),
         pytest.param("more than 17,000 words", "17,000", "170亩", id="another number"),
         pytest.param("in Yanta", "yanta", "雁。塔", id="across a full stop"),
+        pytest.param("陕西的提案", "陕西", "in Shanxi", id="陕西 is not Shanxi"),
+        pytest.param("Who is Ou Min?", "ou min", "雁塔区民政", id="a district is no surname"),
+        pytest.param("Who is Li Jing?", "li jing", "李金说", id="a short name has no slips"),
+        pytest.param("in Changzhou", "changzhou", "漳州市", id="another city is no slip"),
     ],
 )
 def test_a_likeness_is_no_match(question: str, surface: str, text: str) -> None:
@@ -101,10 +166,20 @@ def test_a_likeness_is_no_match(question: str, surface: str, text: str) -> None:
         pytest.param("汪清村里有几个点？", [], id="a place-like ending inside another word"),
         pytest.param("Who won the Wuxi marathon?", ["wuxi"], id="a name that the dictionary knows"),
         pytest.param("How long is it?", [], id="an English word that could be pinyin"),
+        pytest.param("Can Wuxi hold it?", ["wuxi"], id="an English word before a name"),
+        pytest.param("events in yanta, xi'an", ["yanta", "xi'an"], id="two places"),
+        pytest.param("3 billion yuan in May", [], id="units and months"),
+        pytest.param("Women propose it. Long may it last", [], id="words at the start"),
+        pytest.param("三家企业二十三人", [], id="counted things"),
     ],
 )
 def test_names_are_told_from_words(question: str, names: list[str]) -> None:
     assert [c.surface for c in concepts(question, gloss) if c.kind == "name"] == names
+
+
+def test_english_spellings_can_be_left_out() -> None:
+    for concept in concepts("何文博在雁塔区卖杨桃", gloss, latin=False):
+        assert all(spelling.isalnum() for spelling in concept.spellings)
 
 
 def test_pairs_across_two_words_find_but_say_nothing() -> None:
@@ -162,7 +237,7 @@ def test_hostile_text_is_read_quickly(text: str) -> None:
 
 @pytest.mark.parametrize("word", ["xian" * 6, "a" * 24, "nananananana", "lianxianxianlian", ""])
 def test_a_word_has_few_readings(word: str) -> None:
-    found = terms.readings(word)
+    found = names.readings(word)
     assert len(found) <= 6
     assert all(reading.replace(" ", "") == word for reading in found)
 

@@ -22,15 +22,17 @@ from embeddings.serving import load
 from rag import extract, judge
 from rag.glossary import open_glossary
 from rag.ingest import ingest
+from rag.names import places
 from rag.records import Records
 from rag.retrieve import Findings, Retriever
 from rag.store import VectorIndex
-from rag.terms import Gloss, concepts, places, spoken
+from rag.terms import Gloss, concepts, spoken
 from rag.types import Article, Language, Question
 from rag.weights import PATH, logistic
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "tests" / "data" / "sample"
+TUNING = ROOT / "tests" / "data" / "tuning"
 XQUAD = ROOT.parent / "shared" / "eval" / "xquad"
 # What the judge makes of questions that nobody asked, and of those that aren't about news.
 # Source: DECISIONS.md, telling what has no answer.
@@ -249,6 +251,7 @@ def main() -> None:
     args = parser.parse_args()
     embedder = load("packaged", args.models, print)
     sets = [("sample", 2.0, SAMPLE / "pages", SAMPLE / "questions.tune.jsonl")]
+    sets += [("news", 1.0, TUNING / "fit.passages.jsonl", TUNING / "fit.questions.jsonl")]
     sets += [(q.stem, 2.0, c, q) for c, q in args.also]
     with tempfile.TemporaryDirectory() as folder:
         sets += list(_xquad(Path(folder)))
