@@ -90,6 +90,7 @@ def ingest(
         records.drop_unused_vectors()
         if not index.is_fresh() or not index.is_sound():
             index.rebuild(lambda done, total: watcher.step("index", done, total))
+        index.sweep()
     counts = records.counts()
     return Report(
         added=sum(report.added for report in reports),

@@ -218,6 +218,11 @@ class VectorIndex:
             shutil.rmtree(work, ignore_errors=True)
         self._tidy(before, name)
 
+    def sweep(self) -> None:
+        """Removes what killed builds left behind; the caller holds the writer lock."""
+        for path in self._folder.glob(".gen-*"):
+            shutil.rmtree(path, ignore_errors=True)
+
     def close(self) -> None:
         """Lets go of the open generations."""
         with self._lock:
