@@ -146,7 +146,13 @@ def ask(
         raise typer.BadParameter("--lang is auto, zh or en")
     with _app() as app:
         asked = app.answerer.question(
-            question, lang, top_k, article or (), since, until, source or ()
+            question,
+            lang,
+            top_k,
+            article_ids=article or (),
+            since=since,
+            until=until,
+            sources=source or (),
         )
         answer = app.answerer.answer_now(asked)
     _print_json(render.to_json(answer)) if as_json else _show(render.terminal(answer))
@@ -252,7 +258,7 @@ def main() -> None:
     """Runs a command; an error is one sentence and an exit status."""
     try:
         cli()
-    except Exception as exc:
+    except Exception as exc:  # whatever it is, a person gets one sentence
         if _state["debug"]:
             raise
         sentence, status = _translated(exc)

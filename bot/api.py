@@ -99,7 +99,7 @@ class Edge:
 
         try:
             await self._app(scope, _limited(scope, receive), send_secured)
-        except Exception as exc:
+        except Exception as exc:  # whatever it is, the client gets problem details
             response = problems.response(problems.explain(exc, request_id))
             if status:
                 raise
@@ -196,10 +196,10 @@ def _asking(app: "App", keys: Keys) -> APIRouter:
             body.question,
             body.lang,
             body.top_k,
-            body.article_ids,
-            body.since,
-            body.until,
-            body.sources,
+            article_ids=body.article_ids,
+            since=body.since,
+            until=body.until,
+            sources=body.sources,
         )
         if body.stream:
             return EventSourceResponse(

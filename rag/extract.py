@@ -8,7 +8,7 @@ Does not cover whether to answer at all (judge.py).
 import itertools
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -326,9 +326,10 @@ class Taste:
     most: int  # sentences before growing
     grow: float  # share of its neighbour's probability that draws a sentence in
     chars: int  # a quote grows no longer than this
+    whole: bool = True  # sentences are quoted whole, not only their core
 
 
-USUAL = Taste(least=0.25, share=0.3, most=3, grow=0.2, chars=240)
+USUAL = Taste(least=0.25, share=0.3, most=3, grow=0.2, chars=240, whole=False)
 LISTS = Taste(least=0.2, share=0.3, most=8, grow=0.2, chars=320)
 PROPOSALS = Taste(least=0.2, share=0.3, most=8, grow=9.0, chars=320)
 _TASTES: dict[Kind, Taste] = {"list": LISTS, "proposal": PROPOSALS}
@@ -392,9 +393,7 @@ def core(candidate: Candidate) -> Span:
         return candidate.start, candidate.end
     start, end = kept[0].start, kept[-1].end
     if end < candidate.end:
-        end = start + len(
-            candidate.text[start - candidate.start : end - candidate.start].rstrip(_LOOSE)
-        )
+        end = candidate.start + len(candidate.text[: end - candidate.start].rstrip(_LOOSE))
     return start, end
 
 
@@ -413,9 +412,6 @@ def choose(question: str, sentences: Sequence[Sentence]) -> list[Quote]:
         taken = _proposals(taken, sentences)
     if _TWO_SIDES.search(question):
         taken += _other_side(taken, sentences)
-    if taste is not USUAL:  # a list is quoted with all its items
-        taken = [replace(s, core=None) for s in taken]
-        sentences = [replace(s, core=None) for s in sentences]
     ordered = sorted(sentences, key=lambda s: (s.article_id, s.start))
     grown = [_grow(s, ordered, taste) for s in taken]
     if taste is not USUAL:
@@ -483,13 +479,19 @@ def _grow(sentence: Sentence, ordered: Sequence[Sentence], taste: Taste) -> Quot
             and max(ordered[high].end, s.end) - min(ordered[low].start, s.start) <= taste.chars
         ]
         if not options:
-            start, _ = ordered[low].core or (ordered[low].start, 0)
-            _, end = ordered[high].core or (0, ordered[high].end)
+            start, end = _quoted(ordered[low], taste)[0], _quoted(ordered[high], taste)[1]
             return Quote(sentence.article_id, start, end, sentence.probability)
         if max(options)[1]:
             low -= 1
         else:
             high += 1
+
+
+def _quoted(sentence: Sentence, taste: Taste) -> Span:
+    """What is quoted of a sentence."""
+    if taste.whole or sentence.core is None:
+        return sentence.start, sentence.end
+    return sentence.core
 
 
 def _touch(first: Sentence, second: Sentence) -> bool:

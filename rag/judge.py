@@ -124,11 +124,7 @@ def features(
     near = normalise(" ".join(c.text for c in _near(pool, best)))
     cross = float(_is_cross(question, pool[best].text))
     scores = [hit.score for hit in findings.hits]
-    elsewhere = [
-        c.read
-        for c in pool
-        if c.match.hit.passage.article_id != pool[best].match.hit.passage.article_id
-    ]
+    read, elsewhere = _best_read(pool, pool[best].match.hit.passage.article_id)
     return np.array(
         [
             1.0,
@@ -142,8 +138,8 @@ def features(
             cross * asked.share(asked.passage),
             float(kind_of(question.text) == "how_many"),
             float(_lacks_unit(question.text, near)),
-            max(c.read for c in pool) / 4,
-            min(max(c.read for c in pool) - max(elsewhere, default=reader.LOWEST), 8) / 4,
+            read / 4,
+            min(read - elsewhere, 8) / 4,
             math.log(chances[best] / (1 - chances[best])),
         ]
     )
@@ -206,6 +202,12 @@ class _Asked:
         """The share of the question's words that a circle holds, the rarer weighing more."""
         total = float(self.weights @ self.words)
         return float(self.weights @ (self.words & met)) / total if total else 0.75
+
+
+def _best_read(pool: Sequence[Candidate], article_id: str) -> tuple[float, float]:
+    """The reader's best logit anywhere, and in other articles than this one."""
+    others = [c.read for c in pool if c.match.hit.passage.article_id != article_id]
+    return max(c.read for c in pool), max(others, default=reader.LOWEST)
 
 
 def _near(pool: Sequence[Candidate], best: int) -> list[Candidate]:

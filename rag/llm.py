@@ -95,7 +95,7 @@ def _within(timeout_s: float, work: Callable[[], str]) -> str:
     def run() -> None:
         try:
             done.set_result(work())
-        except Exception as exc:
+        except Exception as exc:  # raised again where the result is waited for
             done.set_exception(exc)
 
     Thread(target=run, daemon=True).start()

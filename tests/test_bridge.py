@@ -101,30 +101,6 @@ def test_a_name_in_pinyin_finds_its_article_first(
     assert len(missed) <= 0.05 * len(asked), missed
 
 
-HOSTILE = [
-    pytest.param("🙂🏮", id="emoji"),
-    pytest.param("区", id="one character"),
-    pytest.param("a", id="one letter"),
-    pytest.param("?", id="one mark"),
-    pytest.param("雁塔区政协提了什么建议" * 364, id="4,000 Chinese characters"),
-    pytest.param("What did Rao Jianzhnag propose? " * 125, id="4,000 English characters"),
-    pytest.param("what is the of and to", id="only stop words"),
-    pytest.param("是什么的了吗", id="only Chinese stop words"),
-    pytest.param('"Yanta" * NEAR(雁塔, 2) : ^政协 AND NOT (', id="query language"),
-    pytest.param("Yanta区的CPPCC委员は何をتقترح", id="mixed scripts"),
-    pytest.param("雁\u200b塔\u200d区\ufeff", id="zero width"),
-    pytest.param("\u202e雁塔\u2066区\u2069\u200f", id="bidi"),
-    pytest.param("百分之百分之万亿万千百十成半点" * 9, id="pieces of numbers"),
-    pytest.param("９９９，９９９．９９％" * 30, id="full-width figures"),
-    pytest.param("Zhaangjiannggg Xiaaoming Wangggjianzh " * 60, id="slips"),
-]
-
-
-@pytest.mark.parametrize("question", HOSTILE)
-def test_no_question_is_an_error(search: Search, question: str) -> None:
-    search(question)
-
-
 def test_marks_that_nobody_sees_change_nothing(glossary: Glossary) -> None:
     plain = concepts("雁塔区政协", glossary.lookup)
     assert concepts("\u202e雁\u200b塔\u2066区\u2069政\u00ad协\ufeff", glossary.lookup) == plain

@@ -71,6 +71,14 @@ def retriever(home: Home, glossary: Glossary) -> Retriever:
         pytest.param(
             "".join(chr(DICE.randrange(0x4E00, 0x9FFF)) for _ in range(4_000)), id="4000-words"
         ),
+        pytest.param("区", id="one-character"),
+        pytest.param("what is the of and to", id="only-stop-words"),
+        pytest.param("是什么的了吗", id="only-chinese-stop-words"),
+        pytest.param("Yanta区的CPPCC委员は何をتقترح", id="mixed-scripts"),
+        pytest.param("\u202e雁塔\u2066区\u2069\u200f", id="bidi"),
+        pytest.param("百分之百分之万亿万千百十成半点" * 9, id="pieces-of-numbers"),
+        pytest.param("９９９，９９９．９９％" * 30, id="full-width-figures"),
+        pytest.param("Zhaangjiannggg Xiaaoming Wangggjianzh " * 60, id="slips"),
         pytest.param("", id="empty"),
         pytest.param(" \n\t", id="blank"),
     ],

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,7 @@ MADE = 0.5  # a made near miss, of its page question's weight
 XQUAD_JUDGED = 0.25  # XQuAD, of the weight that its sentences have
 REFUSED_ANSWERABLE = 0.07  # the share that the threshold may cost
 Span = tuple[str, int, int]
+Asked = dict[str, Any]  # a line of a question file
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ def examples(
 def _example(
     group: str,
     weight: float,
-    asked: dict[str, object],
+    asked: Asked,
     retriever: Retriever,
     articles: dict[str, Article],
 ) -> Example:
@@ -91,8 +93,8 @@ def _example(
     findings = retriever.search(question)
     pool = extract.candidates(findings, articles)
     spans = _spans(asked, articles)
-    ids = set(asked.get("passage_ids") or ()) & set(articles)  # type: ignore[call-overload]
-    answers = [str(a) for a in asked.get("answers") or ()]  # type: ignore[attr-defined]
+    ids = set(asked.get("passage_ids", ())) & set(articles)
+    answers = asked.get("answers", ())
     good = [
         any(_covers(c, span) for span in spans)
         or (c.match.hit.passage.article_id in ids and any(a in c.text for a in answers))
@@ -104,8 +106,8 @@ def _example(
 
 
 def near_misses(
-    asked: Sequence[dict[str, object]], articles: dict[str, Article], gloss: Gloss, seed: str
-) -> Iterator[dict[str, object]]:
+    asked: Sequence[Asked], articles: dict[str, Article], gloss: Gloss, seed: str
+) -> Iterator[Asked]:
     """Unanswerable questions made of answerable ones: another name, or another number.
 
     The other name is one that the same article, or only another article, or none speaks of.
@@ -139,12 +141,12 @@ def near_misses(
                 yield _swapped(question, number, other)
 
 
-def _names(question: dict[str, object], gloss: Gloss) -> list[str]:
+def _names(question: Asked, gloss: Gloss) -> list[str]:
     found = concepts(str(question["question"]), gloss)
     return [c.surface.split("'")[0] for c in found if c.kind == "name"]
 
 
-def _homes(question: dict[str, object], articles: dict[str, Article]) -> set[str]:
+def _homes(question: Asked, articles: dict[str, Article]) -> set[str]:
     """The articles that answer."""
     return {span[0] for span in _spans(question, articles)}
 
@@ -167,16 +169,16 @@ def _elsewhere(name: str, articles: dict[str, Article], dice: random.Random) -> 
     return place + (name[-1] if name[-1] in "省市区县旗镇乡村" else "")
 
 
-def _swapped(question: dict[str, object], old: str, new: str) -> dict[str, object]:
+def _swapped(question: Asked, old: str, new: str) -> Asked:
     text = re.sub(
         re.escape(old), new.title() if new.isascii() else new, str(question["question"]), flags=re.I
     )
     return {**question, "question": text, "answerable": False, "evidence": [], "passage_ids": []}
 
 
-def _spans(asked: dict[str, object], articles: dict[str, Article]) -> list[Span]:
+def _spans(asked: Asked, articles: dict[str, Article]) -> list[Span]:
     found = []
-    for evidence in asked.get("evidence") or ():  # type: ignore[attr-defined]
+    for evidence in asked.get("evidence", ()):
         for article in articles.values():
             if (at := article.text.find(evidence)) >= 0:
                 found.append((article.article_id, at, at + len(evidence)))

@@ -159,7 +159,7 @@ def _onnx_flops(kind: str) -> float:
         weights = dice.integers(-64, 64, (SIDE, SIDE)).astype(np.int8)
     else:
         put, out, operator = TensorProto.FLOAT, TensorProto.FLOAT, "MatMul"
-        given, weights = (dice.random((SIDE, SIDE), np.float32) for _ in range(2))  # type: ignore[assignment]
+        given, weights = dice.random((2, SIDE, SIDE), np.float32)
     graph = helper.make_graph(
         [helper.make_node(operator, ["given", "weights"], ["product"])],
         "product",
