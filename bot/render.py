@@ -43,6 +43,7 @@ def to_json(answer: Answer) -> dict[str, object]:
         "passages": [hit_json(hit) for hit in answer.passages],
         "timings_ms": {stage: float(ms) for stage, ms in timings.items()},
         "note": answer.note,
+        "understood": answer.understood,
     }
 
 
@@ -60,6 +61,7 @@ def citation_json(citation: Citation) -> dict[str, object]:
         "answer_spans": [list(span) for span in citation.answer_spans],
         "verified": citation.verified,
         "score": float(citation.score),
+        "gloss": citation.gloss,
     }
 
 

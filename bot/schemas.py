@@ -28,6 +28,7 @@ _CITATION: dict[str, Any] = {
     "answer_spans": [[0, 56]],
     "verified": True,
     "score": 0.87,
+    "gloss": "",
 }
 _PASSAGE: dict[str, Any] = {
     "passage_id": f"{_ARTICLE_ID}:0",
@@ -52,6 +53,7 @@ ANSWER: dict[str, Any] = {
     "passages": [_PASSAGE],
     "timings_ms": {"embed": 4, "search": 6, "answer": 3, "total": 13},
     "note": "",
+    "understood": "",
 }
 EVENT = {
     "type": "object",
@@ -178,6 +180,7 @@ class CitationJson(Outgoing):
     answer_spans: list[tuple[int, int]] = Field(description="Ranges of `answer` that it supports.")
     verified: bool
     score: float
+    gloss: str = Field("", description="What a quote in another language holds, in words.")
 
     model_config = ConfigDict(title="Citation", json_schema_extra={"example": _CITATION})
 
@@ -212,6 +215,7 @@ class AnswerJson(Outgoing):
     passages: list[PassageJson]
     timings_ms: dict[str, float]
     note: str = Field("", description="One line beside the answer, such as: the model is away.")
+    understood: str = Field("", description="The whole question that a follow-up was taken for.")
 
     model_config = ConfigDict(title="Answer", json_schema_extra={"example": ANSWER})
 

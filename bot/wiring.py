@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bot.people import People
 from bot.settings import Settings
 from embeddings import serving
 from embeddings.embedder import Embedder
@@ -32,6 +33,7 @@ class App:
     index: VectorIndex
     embedder: Embedder
     answerer: Answerer
+    people: People
 
     def ingest(
         self,
@@ -51,6 +53,7 @@ class App:
 
     def close(self) -> None:
         """Lets go of the files."""
+        self.people.close()
         self.index.close()
         self.records.close()
 
@@ -77,7 +80,7 @@ def open_app(settings: Settings, say: Callable[[str], None] = log.info) -> App:
         top_k=settings.top_k,
         max_chars=settings.max_chars,
     )
-    return App(settings, records, index, embedder, answerer)
+    return App(settings, records, index, embedder, answerer, People(settings.home))
 
 
 def _embedder(settings: Settings, say: Callable[[str], None]) -> Embedder:

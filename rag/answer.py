@@ -4,7 +4,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 
@@ -18,7 +18,18 @@ from rag.errors import LlmUnavailable, QuestionRejected
 from rag.llm import Llm
 from rag.records import Records
 from rag.retrieve import Findings, Retriever, unit
-from rag.types import Answer, Article, Hit, Language, Question, Reason
+from rag.types import (
+    Answer,
+    Article,
+    Found,
+    Hit,
+    Language,
+    Piece,
+    Progress,
+    Question,
+    Reason,
+    Turn,
+)
 
 log = logging.getLogger(__name__)
 
@@ -85,12 +96,14 @@ class Answerer:
         text: str,
         lang: str = "auto",
         top_k: int | None = None,
+        *,
         article_ids: Sequence[str] = (),
         since: str = "",
         until: str = "",
         sources: Sequence[str] = (),
+        turns: Sequence[Turn] = (),
     ) -> Question:
-        """A question as it can be asked.
+        """A question as it can be asked; `turns` is the conversation that it goes on.
 
         Raises:
             QuestionRejected: if it is empty or too long, or a date is none.
@@ -112,11 +125,35 @@ class Answerer:
             raise QuestionRejected(f"No day is since {since} and until {until}: swap the two.")
         language: Language = "zh" if lang == "zh" or (lang != "en" and is_chinese(clean)) else "en"
         count = min(max(1, top_k or self._top_k), MAX_TOP_K)
-        return Question(clean, language, count, tuple(article_ids), since, until, tuple(sources))
+        return Question(
+            clean,
+            language,
+            count,
+            tuple(article_ids),
+            since,
+            until,
+            tuple(sources),
+            tuple(turns),
+        )
 
     async def answer(self, question: Question) -> Answer:
         """See `answer_now`; the event loop goes on meanwhile."""
         return await asyncio.to_thread(self.answer_now, question)
+
+    async def stream(self, question: Question) -> AsyncIterator[Progress]:
+        """The answer as it comes about: the passages, pieces of checked text, the whole Answer.
+
+        The pieces put together begin the answer's text, unless its `note` says that the language
+        model failed half way: then the last item replaces all that came before.
+        """
+        answer = await self.answer(question)
+        yield Found(answer.passages)
+        known: set[int] = set()
+        for line in answer.answer.splitlines(keepends=True):
+            new = [c for c in answer.citations if f"[{c.n}]" in line and c.n not in known]
+            known |= {c.n for c in new}
+            yield Piece(line, tuple(new))
+        yield answer
 
     async def search(self, question: Question) -> list[Hit]:
         """The ranked passages alone."""

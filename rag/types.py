@@ -66,7 +66,8 @@ class Hit:
 class Citation:
     """An exact span of an article: `article.text[start:end] == quote`.
 
-    `answer_spans` are the ranges of `Answer.answer` (markers included) that it supports.
+    `answer_spans` are the ranges of `Answer.answer` (markers included) that it supports; `gloss`
+    says in the asker's language what a quote in another one holds, where anything can be said.
     """
 
     n: int
@@ -80,14 +81,25 @@ class Citation:
     answer_spans: tuple[tuple[int, int], ...] = ()
     verified: bool = True
     score: float = 0.0
+    gloss: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A question that was answered before in the same conversation, whole, and what it cited."""
+
+    question: str
+    language: Language
+    titles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
     """What was asked, cleaned, and the language the answer is to be in.
 
-    The last four say which articles may answer, each of them where it isn't empty: `since` and
-    `until` are ISO dates and belong to the range, in which no undated article is.
+    `article_ids` to `sources` say which articles may answer, each of them where it isn't empty:
+    `since` and `until` are ISO dates and belong to the range, in which no undated article is.
+    `turns` are the conversation so far, the latest last.
     """
 
     text: str
@@ -97,6 +109,7 @@ class Question:
     since: str = ""
     until: str = ""
     sources: tuple[str, ...] = ()
+    turns: tuple[Turn, ...] = ()
 
     @property
     def filtered(self) -> bool:
@@ -106,7 +119,10 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer as every door gives it; `abstained` means no citation and a `reason`."""
+    """The answer as every door gives it; `abstained` means no citation and a `reason`.
+
+    `understood` is the whole question that a follow-up was taken for, empty where it was whole.
+    """
 
     question: str
     language: Language
@@ -121,3 +137,22 @@ class Answer:
     passages: tuple[Hit, ...] = ()
     timings_ms: dict[str, float] = field(default_factory=dict)
     note: str = ""
+    understood: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """First word of an answer under way: the passages it will draw on."""
+
+    passages: tuple[Hit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of an answer under way, checked already: text with its markers, and new citations."""
+
+    text: str
+    citations: tuple[Citation, ...] = ()
+
+
+Progress = Found | Piece | Answer

@@ -65,7 +65,7 @@ def test_json_has_the_keys_of_the_contract_and_no_other() -> None:
     made = render.to_json(replace(ANSWER, passages=(Hit(passage, 0.5),), timings_ms={"total": 3}))
     assert list(made) == [
         *("question", "language", "answer", "answer_plain", "abstained", "reason", "confidence"),
-        *("mode", "model", "citations", "passages", "timings_ms", "note"),
+        *("mode", "model", "citations", "passages", "timings_ms", "note", "understood"),
     ]
     assert json.loads(json.dumps(made))["citations"][0] == {
         "n": 1,
@@ -79,6 +79,7 @@ def test_json_has_the_keys_of_the_contract_and_no_other() -> None:
         "answer_spans": [[0, 12]],
         "verified": True,
         "score": 0.75,
+        "gloss": "",
     }
     assert made["passages"] == [
         {
