@@ -100,14 +100,19 @@ class People:
                 (who, time.time() - PAUSE_S, TURNS),
             ).fetchall()
         return tuple(
-            Turn(question, language, tuple(dict.fromkeys(title for title, _ in json.loads(cited))))
+            Turn(
+                question,
+                language,
+                tuple(dict.fromkeys(article_id for article_id, _ in json.loads(cited))),
+                tuple(quote for _, quote in json.loads(cited)),
+            )
             for question, language, cited in reversed(rows)
         )
 
     def answered(self, who: str, answer: Answer) -> str:
         """Keeps an answer; gives the id that a vote names it by. `who` may be empty."""
         answer_id = uuid.uuid4().hex
-        cited = [(c.title, c.quote) for c in answer.citations]
+        cited = [(c.article_id, c.quote) for c in answer.citations]
         now = time.time()
         with translated():
             self.db.execute(

@@ -5,13 +5,14 @@ import logging
 import re
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 
 import numpy as np
 
 from embeddings.embedder import Embedder
-from rag import citations, extract, judge, llm, prompts, weights
+from rag import citations, conversation, extract, judge, llm, prompts, weights
 from rag.chunking import sentences
 from rag.citations import Cited, Line, Support
 from rag.errors import LlmUnavailable, QuestionRejected
@@ -35,6 +36,7 @@ log = logging.getLogger(__name__)
 
 EXTRACTIVE = "extractive"
 MAX_TOP_K = 50
+IN_TURN = 0.4  # of the threshold is enough for a follow-up on articles that have just answered
 HELD = 0.2  # a sentence that holds all of a statement's names and numbers, in token matches
 
 _REFUSALS: dict[Language, dict[Reason, str]] = {
@@ -65,6 +67,25 @@ _DEGRADED: dict[Language, str] = {
     "en": "The language model is away; these are the passages themselves.",
     "zh": "语言模型暂时不可用，以下为原文摘录。",
 }
+
+
+_ABOUT: dict[Language, str] = {
+    "en": "{question}? (in “{title}”)",
+    "zh": "{question}？（《{title}》）",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What was found for a question, as it was read, and whether that answers it."""
+
+    question: Question
+    findings: Findings
+    articles: Mapping[str, Article]
+    pool: Sequence[extract.Candidate]
+    chances: Sequence[float]
+    verdict: judge.Verdict
+    search_ms: float
 
 
 class Answerer:
@@ -170,26 +191,22 @@ class Answerer:
             StoreUnavailable: if the index can't be read.
         """
         started = time.perf_counter()
-        findings = self._retriever.search(question)
-        searched = time.perf_counter()
-        articles = self._articles(findings)
-        findings = _current(findings, articles)
-        pool = extract.candidates(findings, articles)
-        rows = extract.features(question.text, findings, pool)
-        chances = extract.chances(self._weights.sentence, rows)
-        verdict = self._judge(question, findings, pool, chances)
+        look = self._look(question)
+        found, findings = look.question, look.findings
         answer = (
-            self._refusal(question, verdict, findings)
-            if verdict.reason
-            else self._answer(question, findings, articles, pool, chances, verdict)
+            self._refusal(found, look.verdict, findings)
+            if look.verdict.reason
+            else self._answer(found, findings, look.articles, look.pool, look.chances, look.verdict)
         )
-        answer = self._checked(answer, question, findings, articles)
-        ended = time.perf_counter()
+        answer = self._checked(answer, found, findings, look.articles)
+        if (found.text, found.article_ids) != (question.text, question.article_ids):
+            answer = replace(answer, question=question.text, understood=self._understood(look))
+        total_ms = (time.perf_counter() - started) * 1000
         timings = {
             "embed": findings.embed_ms,
-            "search": (searched - started) * 1000 - findings.embed_ms,
-            "answer": (ended - searched) * 1000,
-            "total": (ended - started) * 1000,
+            "search": look.search_ms,
+            "answer": total_ms - findings.embed_ms - look.search_ms,
+            "total": total_ms,
         }
         log.info(
             "hits=%d best=%.3f citations=%d reason=%s total_ms=%.1f",
@@ -200,6 +217,49 @@ class Answerer:
             timings["total"],
         )
         return replace(answer, timings_ms={name: round(ms, 2) for name, ms in timings.items()})
+
+    def _look(self, question: Question) -> _Look:
+        """What is found for a question: for a follow-up, for the reading that is answered best."""
+        named = self._retriever.names_in
+        readings = conversation.readings(question, named)
+        if readings != (question,) and not question.turns[-1].article_ids:
+            last = self._with_articles(question.turns[-1])
+            readings = conversation.readings(replace(question, turns=(last,)), named)
+        looks = [
+            self._looked(reading, IN_TURN if reading.article_ids != question.article_ids else 1.0)
+            for reading in readings
+        ]
+        return max(looks, key=partial(_aptness, question))
+
+    def _looked(self, question: Question, lenience: float) -> _Look:
+        """What is found for one reading; `lenience` lowers what counts as an answer."""
+        started = time.perf_counter()
+        findings = self._retriever.search(question)
+        search_ms = (time.perf_counter() - started) * 1000 - findings.embed_ms
+        articles = self._articles(findings)
+        findings = _current(findings, articles)
+        pool = extract.candidates(findings, articles)
+        rows = extract.features(question.text, findings, pool)
+        chances = extract.chances(self._weights.sentence, rows)
+        verdict = self._judge(question, findings, pool, chances, lenience)
+        return _Look(question, findings, articles, pool, chances, verdict, search_ms)
+
+    def _with_articles(self, turn: Turn) -> Turn:
+        """A turn with the article that it was most likely about, where that isn't known."""
+        if turn.article_ids:
+            return turn
+        hits = self._retriever.search(Question(turn.question, turn.language)).hits[:1]
+        return replace(turn, article_ids=tuple(hit.passage.article_id for hit in hits))
+
+    def _understood(self, look: _Look) -> str:
+        """The whole question that a follow-up was taken for, in words."""
+        question = look.question
+        titles = [look.articles[i].title for i in question.article_ids if i in look.articles]
+        if not titles:
+            return question.text
+        return _ABOUT[question.language].format(
+            question=question.text.rstrip("?？ "), title=citations.unmarked(titles[0])
+        )
 
     def _articles(self, findings: Findings) -> dict[str, Article]:
         """The articles of the passages, as far as they are still there."""
@@ -213,6 +273,7 @@ class Answerer:
         findings: Findings,
         pool: Sequence[extract.Candidate],
         chances: Sequence[float],
+        lenience: float,
     ) -> judge.Verdict:
         if judge.small_talk(question):
             return judge.Verdict(0.0, "off_topic")
@@ -220,7 +281,7 @@ class Answerer:
             return judge.Verdict(0.0, "not_in_articles")
         row = judge.features(question, findings, pool, chances)
         (probability,) = weights.logistic(judge.FEATURES, self._weights.judge, row[None, :])
-        return judge.verdict(probability, findings, self._threshold)
+        return judge.verdict(probability, findings, self._threshold * lenience)
 
     def _answer(
         self,
@@ -353,6 +414,20 @@ class Answerer:
             return answer
         log.error("withheld an answer: %s", "; ".join(faults))
         return self._refusal(question, judge.Verdict(0.0, "not_in_articles"), findings)
+
+
+def _aptness(asked: Question, look: _Look) -> tuple[bool, float]:
+    """How well a reading of a question suits: whether it is answered, and how surely.
+
+    A follow-up is most likely about the articles of the turn before, else a question of its own,
+    as which it is refused.
+    """
+    is_answered = look.verdict.reason is None
+    if look.question.article_ids != asked.article_ids:
+        likely = 0.3
+    else:
+        likely = 0.0 if look.question.text != asked.text else 0.2 if is_answered else 0.5
+    return is_answered, look.verdict.confidence + likely
 
 
 def _current(findings: Findings, articles: Mapping[str, Article]) -> Findings:

@@ -129,6 +129,10 @@ class Retriever:
             ranked = _read(ranked, asked.tokens)
         return Findings(tuple(ranked), found, idf, asked.tokens, embed_ms)
 
+    def names_in(self, text: str) -> tuple[str, ...]:
+        """The names in a text, as `concepts` takes them."""
+        return tuple(c.surface for c in concepts(text, self._gloss) if c.kind == "name")
+
     def holding(self, statement: str, texts: Sequence[str]) -> list[float]:
         """The share of a statement's names and numbers that each text holds, in either script."""
         named = [c for c in concepts(statement, self._gloss) if c.kind != "word"]

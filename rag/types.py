@@ -90,7 +90,8 @@ class Turn:
 
     question: str
     language: Language
-    titles: tuple[str, ...] = ()
+    article_ids: tuple[str, ...] = ()
+    quotes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ def test_a_conversation_is_its_last_turns_whole_questions_first(kept: People) ->
         kept.answered("a", replace(ANSWER, question=f"and {n}?", understood=f"what of {n}?"))
     turns = kept.turns("a")
     assert [turn.question for turn in turns] == [f"what of {n}?" for n in range(2, 6)]
-    assert turns[-1].titles == ("雁塔区政协",)
+    assert (turns[-1].article_ids, turns[-1].quotes) == (("a1",), ("共享数据",))
 
 
 def test_conversations_never_meet_and_nameless_ones_leave_none(kept: People) -> None:

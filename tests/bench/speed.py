@@ -85,8 +85,9 @@ def _embedding(
         "the same, all that an ingest reads": partial(_as_ingested, served, texts),
     }
     speed = dict.fromkeys(work, 0.0)
-    for _ in range(rounds):
+    for at in range(rounds):
         for name, embed in work.items():
+            print(f"round {at + 1} of {rounds}: {name} ...", file=sys.stderr, flush=True)
             speed[name] = max(speed[name], len(texts) / _timed(embed))
     slow, fast, _ = speed.values()
     asking = [_p50(embedder, _QUESTION) for embedder in (torch, served)]
