@@ -221,10 +221,10 @@ class Answerer:
     def _look(self, question: Question) -> _Look:
         """What is found for a question: for a follow-up, for the reading that is answered best."""
         named = self._retriever.names_in
-        readings = conversation.readings(question, named)
-        if readings != (question,) and not question.turns[-1].article_ids:
-            last = self._with_articles(question.turns[-1])
-            readings = conversation.readings(replace(question, turns=(last,)), named)
+        if conversation.is_whole(question, named):
+            return self._looked(question, 1.0)
+        last = self._with_articles(question.turns[-1])
+        readings = conversation.readings(replace(question, turns=(last,)), named)
         looks = [
             self._looked(reading, IN_TURN if reading.article_ids != question.article_ids else 1.0)
             for reading in readings

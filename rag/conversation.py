@@ -44,24 +44,30 @@ _PLACE_ENDS = "省市区县旗镇乡村州盟"
 _AREA = r"(?: (?:province|city|county|district|prefecture|town(?:ship)?|village|banner))?"
 
 
+def is_whole(question: Question, named: Named) -> bool:
+    """Whether a question says by itself what it is about, or there was none before it."""
+    if not question.turns or question.article_ids:
+        return True
+    bare = _OPENING.sub("", question.text)
+    if _instead(bare, is_led=bare != question.text) or _leans(question.text, named):
+        return False
+    return bool(named(bare))
+
+
 def readings(question: Question, named: Named) -> tuple[Question, ...]:
     """What a question may mean after the turns before it; only itself where it is whole."""
-    if not question.turns or question.article_ids:
+    if is_whole(question, named):
         return (question,)
-    last, asked = question.turns[-1], question.text
-    bare = _OPENING.sub("", asked)
-    if instead := _instead(bare, is_led=bare != asked):
+    last, bare = question.turns[-1], _OPENING.sub("", question.text)
+    if instead := _instead(bare, is_led=bare != question.text):
         return (replace(question, text=_swapped(last.question, instead, named)),)
-    points = bare != asked or _points(bare, named) or not _content(bare)
-    if named(bare) and not points:
-        return (question,)
     text = _with_person(bare, last, named)
     about = tuple(
         found
         for found in (_in_articles(question, text, last), _with_names(question, text, last, named))
         if found
     )
-    return about if points and about else (*about, question)
+    return about if about and _leans(question.text, named) else (*about, question)
 
 
 def _in_articles(question: Question, text: str, last: Turn) -> Question | None:
@@ -78,10 +84,12 @@ def _with_names(question: Question, text: str, last: Turn, named: Named) -> Ques
     return replace(question, text=f"{text.rstrip('?？ ')} ({context}){mark}")
 
 
-def _points(asked: str, named: Named) -> bool:
-    """Whether something is asked about that was named before, not in this question."""
-    found = _PERSON.search(asked) or _POINTS.search(asked)
-    return found is not None and not named(asked[: found.start()])
+def _leans(asked: str, named: Named) -> bool:
+    """Whether a question can't be its asker's first: it goes on, or points to what isn't in it."""
+    bare = _OPENING.sub("", asked)
+    found = _PERSON.search(bare) or _POINTS.search(bare)
+    points = found is not None and not named(bare[: found.start()])
+    return bare != asked or points or not _content(bare)
 
 
 def _content(asked: str) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from bot.wiring import App
 from conftest import SAMPLE
 from rag import conversation
-from rag.types import Answer, Question, Turn
+from rag.types import Answer, Language, Question, Turn
 
 ROWS = [
     json.loads(line)
@@ -22,7 +22,7 @@ def named(text: str) -> list[str]:
 
 
 def whole(before: str, asked: str, *, quotes: tuple[str, ...] = ()) -> list[str]:
-    language = "en" if asked.isascii() else "zh"
+    language: Language = "en" if asked.isascii() else "zh"
     turn = Turn(before, language, ("a1",), quotes)
     found = conversation.readings(Question(asked, language, turns=(turn,)), named)
     return [("in a1: " if reading.article_ids else "") + reading.text for reading in found]
