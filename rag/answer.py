@@ -4,21 +4,20 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 
-import numpy as np
-
 from embeddings.embedder import Embedder
-from rag import citations, conversation, extract, judge, llm, prompts, weights
-from rag.chunking import sentences
-from rag.citations import Cited, Line, Support
+from rag import citations, conversation, extract, judge, weights
+from rag.citations import Assembly, Cited, Line, Support
 from rag.errors import LlmUnavailable, QuestionRejected
 from rag.llm import Llm
 from rag.records import Records
-from rag.retrieve import Findings, Retriever, unit
+from rag.retrieve import Findings, Retriever
 from rag.types import (
     Answer,
     Article,
@@ -31,13 +30,14 @@ from rag.types import (
     Reason,
     Turn,
 )
+from rag.writing import Writer
 
 log = logging.getLogger(__name__)
 
 EXTRACTIVE = "extractive"
 MAX_TOP_K = 50
 IN_TURN = 0.4  # of the threshold is enough for a follow-up on articles that have just answered
-HELD = 0.2  # a sentence that holds all of a statement's names and numbers, in token matches
+STREAMS = 32  # answers that come about at the same time; most wait for a language model
 
 _REFUSALS: dict[Language, dict[Reason, str]] = {
     "en": {
@@ -63,9 +63,18 @@ _FRAMES: dict[Language, str] = {
     "en": "From “{title}”{date}:",
     "zh": "据《{title}》{date}：",
 }
-_DEGRADED: dict[Language, str] = {
+_AWAY: dict[Language, str] = {
     "en": "The language model is away; these are the passages themselves.",
     "zh": "语言模型暂时不可用，以下为原文摘录。",
+}
+_UNUSABLE: dict[Language, str] = {
+    "en": "The language model wrote nothing that the articles bear out; these are the passages"
+    " themselves.",
+    "zh": "语言模型没有写出能在文章中核实的内容，以下为原文摘录。",
+}
+_WITHHELD: dict[Language, str] = {
+    "en": "An answer was withheld because its citations didn't hold.",
+    "zh": "引文未能通过核对，答案不予显示。",
 }
 
 
@@ -105,12 +114,19 @@ class Answerer:
         self._retriever = retriever
         self._embedder = embedder
         self._model = model
+        self._writer = Writer(model, embedder, retriever) if model else None
+        self._threads = ThreadPoolExecutor(STREAMS, "answer")
         self._top_k = top_k
         self._max_chars = max_chars
         self._weights = weights.load()
         # Weights of one model say little about another's scores: then only what is missing refuses.
         fitted = self._weights.model.split("@")[0] == embedder.name.split("@")[0]
         self._threshold = self._weights.threshold if fitted else 0.0
+
+    @property
+    def written(self) -> Counter[str]:
+        """How many written sentences were `kept`, `repaired` and `dropped` so far."""
+        return Counter(self._writer.counts if self._writer else ())
 
     def question(
         self,
@@ -159,22 +175,20 @@ class Answerer:
 
     async def answer(self, question: Question) -> Answer:
         """See `answer_now`; the event loop goes on meanwhile."""
-        return await asyncio.to_thread(self.answer_now, question)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self.answer_now, question)
 
     async def stream(self, question: Question) -> AsyncIterator[Progress]:
         """The answer as it comes about: the passages, pieces of checked text, the whole Answer.
 
         The pieces put together begin the answer's text, unless its `note` says that the language
-        model failed half way: then the last item replaces all that came before.
+        model failed half way: then the last item replaces all that came before. Who leaves early
+        ends the writing too.
         """
-        answer = await self.answer(question)
-        yield Found(answer.passages)
-        known: set[int] = set()
-        for line in answer.answer.splitlines(keepends=True):
-            new = [c for c in answer.citations if f"[{c.n}]" in line and c.n not in known]
-            known |= {c.n for c in new}
-            yield Piece(line, tuple(new))
-        yield answer
+        loop = asyncio.get_running_loop()
+        steps = self._steps(question)
+        while (step := await loop.run_in_executor(self._threads, next, steps, None)) is not None:
+            yield step
 
     async def search(self, question: Question) -> list[Hit]:
         """The ranked passages alone."""
@@ -190,15 +204,22 @@ class Answerer:
         Raises:
             StoreUnavailable: if the index can't be read.
         """
+        *_, answer = self._steps(question)
+        assert isinstance(answer, Answer)
+        return answer
+
+    def _steps(self, question: Question) -> Iterator[Progress]:
+        """The path of a question; see `stream`."""
         started = time.perf_counter()
         look = self._look(question)
+        yield Found(tuple(look.findings.hits[: question.top_k]))
+        if look.verdict.reason:
+            answer = self._refusal(look)
+            yield Piece(answer.answer)
+        else:
+            answer = yield from self._answer(look)
+        answer = self._checked(answer, look)
         found, findings = look.question, look.findings
-        answer = (
-            self._refusal(found, look.verdict, findings)
-            if look.verdict.reason
-            else self._answer(found, findings, look.articles, look.pool, look.chances, look.verdict)
-        )
-        answer = self._checked(answer, found, findings, look.articles)
         if (found.text, found.article_ids) != (question.text, question.article_ids):
             answer = replace(answer, question=question.text, understood=self._understood(look))
         total_ms = (time.perf_counter() - started) * 1000
@@ -216,7 +237,7 @@ class Answerer:
             answer.reason,
             timings["total"],
         )
-        return replace(answer, timings_ms={name: round(ms, 2) for name, ms in timings.items()})
+        yield replace(answer, timings_ms={name: round(ms, 2) for name, ms in timings.items()})
 
     def _look(self, question: Question) -> _Look:
         """What is found for a question: for a follow-up, for the reading that is answered best."""
@@ -283,31 +304,35 @@ class Answerer:
         (probability,) = weights.logistic(judge.FEATURES, self._weights.judge, row[None, :])
         return judge.verdict(probability, findings, self._threshold * lenience)
 
-    def _answer(
-        self,
-        question: Question,
-        findings: Findings,
-        articles: Mapping[str, Article],
-        pool: Sequence[extract.Candidate],
-        chances: Sequence[float],
-        verdict: judge.Verdict,
-    ) -> Answer:
-        note = ""
-        if self._model is not None:
+    def _answer(self, look: _Look) -> Generator[Piece, None, Answer]:
+        """The pieces of an answer, then the answer: written if that can be had, else an extract."""
+        question, findings, articles = look.question, look.findings, look.articles
+        note, shown = "", False
+        if self._model is not None and self._writer is not None:
+            assembly = Assembly(articles)
             try:
-                cited = self._written(self._model, question, findings, articles)
-                if cited.citations:
-                    return self._said(question, findings, cited, verdict, self._model.name)
+                for line in self._writer.lines(question, findings, articles):
+                    if piece := assembly.add(line):
+                        shown = True
+                        yield piece
+                if shown:
+                    name = self._model.name
+                    return self._said(look, assembly.cited(), name)
+                note = _UNUSABLE[question.language]
             except LlmUnavailable:
-                note = _DEGRADED[question.language]
-        quotes = extract.choose(question.text, extract.seen(pool, chances, findings))
+                note = _AWAY[question.language]
+        quotes = extract.choose(question.text, extract.seen(look.pool, look.chances, findings))
         parts = extract.parts(question.text)
         if len(parts) > 1:
             by_part, their_articles = self._part_by_part(question, parts)
             if {quote.article_id for quote in by_part} != {quotes[0].article_id}:
                 quotes, articles = by_part, their_articles
-        cited = citations.assemble(framed(quotes, articles, question.language), articles)
-        said = self._said(question, findings, cited, verdict, EXTRACTIVE)
+        assembly = Assembly(articles)
+        pieces = map(assembly.add, framed(quotes, articles, question.language))
+        for piece in filter(None, pieces):
+            if not shown:  # else the whole answer takes the place of what was shown
+                yield piece
+        said = self._said(look, assembly.cited(), EXTRACTIVE)
         return replace(said, note=note)
 
     def _part_by_part(
@@ -327,45 +352,8 @@ class Answerer:
             articles |= own
         return extract.merged(quotes), articles
 
-    def _written(
-        self,
-        model: Llm,
-        question: Question,
-        findings: Findings,
-        articles: Mapping[str, Article],
-    ) -> Cited:
-        hits = [h for h in findings.hits if h.passage.article_id in articles][: question.top_k]
-        reply = model.complete(prompts.messages(question.text, question.language, hits))
-        return citations.assemble(llm.lines(reply, hits, self._support), articles)
-
-    def _support(self, statement: str, hit: Hit) -> Support | None:
-        """The sentence of a passage that says what a statement says, by tokens and names."""
-        passage = hit.passage
-        spans = sentences(passage.text)
-        asked = unit(self._embedder.embed_query(statement).tokens)
-        texts = [passage.text[a:b] for a, b in spans]
-        read = self._embedder.read(texts)
-        if not spans:
-            return None
-        held = self._retriever.holding(statement, texts)
-        scores = [
-            float((asked @ unit(reading.tokens).T).max(axis=1).mean())
-            if len(asked) and len(reading.tokens.starts)
-            else 0.0
-            for reading in read
-        ]
-        best = int(np.argmax(np.array(scores) + HELD * np.array(held)))
-        a, b = spans[best]
-        return Support(passage.article_id, passage.start + a, passage.start + b, scores[best])
-
-    def _said(
-        self,
-        question: Question,
-        findings: Findings,
-        cited: Cited,
-        verdict: judge.Verdict,
-        model: str,
-    ) -> Answer:
+    def _said(self, look: _Look, cited: Cited, model: str) -> Answer:
+        question = look.question
         return Answer(
             question=question.text,
             language=question.language,
@@ -373,14 +361,15 @@ class Answerer:
             answer_plain=cited.plain,
             abstained=False,
             reason=None,
-            confidence=round(verdict.confidence, 4),
+            confidence=round(look.verdict.confidence, 4),
             mode="extractive" if model == EXTRACTIVE else "written",
             model=model,
             citations=cited.citations,
-            passages=tuple(findings.hits[: question.top_k]),
+            passages=tuple(look.findings.hits[: question.top_k]),
         )
 
-    def _refusal(self, question: Question, verdict: judge.Verdict, findings: Findings) -> Answer:
+    def _refusal(self, look: _Look) -> Answer:
+        question, verdict, findings = look.question, look.verdict, look.findings
         reason = verdict.reason or "not_in_articles"
         missing = [_as_asked(name, question.text) for name in verdict.missing]
         separator = "、" if question.language == "zh" else ", "
@@ -401,19 +390,14 @@ class Answerer:
             passages=tuple(findings.hits[: question.top_k]),
         )
 
-    def _checked(
-        self,
-        answer: Answer,
-        question: Question,
-        findings: Findings,
-        articles: Mapping[str, Article],
-    ) -> Answer:
+    def _checked(self, answer: Answer, look: _Look) -> Answer:
         """The answer, if it keeps every promise; else a refusal: no citation, no answer."""
-        faults = citations.faults(answer, articles)
+        faults = citations.faults(answer, look.articles)
         if not faults:
             return answer
         log.error("withheld an answer: %s", "; ".join(faults))
-        return self._refusal(question, judge.Verdict(0.0, "not_in_articles"), findings)
+        refusal = self._refusal(replace(look, verdict=judge.Verdict(0.0, "not_in_articles")))
+        return replace(refusal, note=_WITHHELD[look.question.language])
 
 
 def _aptness(asked: Question, look: _Look) -> tuple[bool, float]:

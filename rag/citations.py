@@ -6,14 +6,15 @@ has its citation, every citation is marked. Does not cover what is said (extract
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from rag.types import Answer, Article, Citation
+from rag.types import Answer, Article, Citation, Piece
 
-# The ways that people and models write a marker: [1], [1, 2], 【1】, ［1］.
-MARKER = re.compile(r"[\[【［]\s*(\d{1,3}(?:\s*[,，、;；]\s*\d{1,3})*)\s*[\]】］]")
 _OWN_MARKER = re.compile(r"\[(\d+)\]")
+# What some doors would render: a tag, a markdown image or link.
+_TAG = re.compile(r"<(?=[A-Za-z/!?])")
+_LINK = re.compile(r"\](?=\(|\[|:\s*(?:http|data|javascript))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,47 +44,60 @@ class Cited:
     citations: tuple[Citation, ...]
 
 
-def assemble(lines: Sequence[Line], articles: Mapping[str, Article]) -> Cited:
-    """Numbers the supports by first use, sets the markers and builds the citations.
+class Assembly:
+    """An answer that is put together line by line: supports are numbered by first use.
 
     A line whose supports are all false is left out, and so is a frame with nothing behind it.
     """
-    numbers: dict[tuple[str, int, int], int] = {}
-    spans: dict[int, list[tuple[int, int]]] = {}
-    found: dict[int, Citation] = {}
-    text, plain = "", ""
-    for line in _kept(lines, articles):
-        shown = unmarked(line.text)
+
+    def __init__(self, articles: Mapping[str, Article]) -> None:
+        self._articles = articles
+        self._frame: Line | None = None  # waits for a line that it frames
+        self._text = self._plain = ""
+        self._citations: dict[tuple[str, int, int], Citation] = {}
+
+    def add(self, line: Line) -> Piece | None:
+        """What a line adds to the answer: text that goes on from the last, and new citations."""
+        exact = {_place(s): s for s in reversed(line.supports) if is_exact(s, self._articles)}
+        if not exact:
+            self._frame = self._frame if line.supports else line
+            return None
+        begun, known = len(self._text), len(self._citations)
+        if self._frame:
+            self._say(unmarked(self._frame.text), "")
+            self._frame = None
+        self._cite(unmarked(line.text), list(reversed(exact.values())))
+        return Piece(self._text[begun:], tuple(self._citations.values())[known:])
+
+    def cited(self) -> Cited:
+        """The answer so far."""
+        return Cited(self._text, self._plain, tuple(self._citations.values()))
+
+    def _cite(self, shown: str, supports: Sequence[Support]) -> None:
+        begin = len(self._text) + 1 if self._text else 0
         marks = ""
-        for support in line.supports:
-            n = numbers.setdefault(_place(support), len(numbers) + 1)
-            found.setdefault(n, _citation(n, support, articles[support.article_id]))
-            spans.setdefault(n, []).append((_at(text), _at(text) + len(shown)))
-            marks += f"[{n}]"
-        text += ("\n" if text else "") + shown + (f" {marks}" if marks else "")
-        plain += ("\n" if plain else "") + shown
-    citations = tuple(
-        replace(citation, answer_spans=tuple(spans[n])) for n, citation in sorted(found.items())
-    )
-    return Cited(text, plain, citations)
+        for support in supports:
+            place = _place(support)
+            article = self._articles[support.article_id]
+            new = _citation(len(self._citations) + 1, support, article)
+            known = self._citations.get(place, new)
+            spans = (*known.answer_spans, (begin, begin + len(shown)))
+            self._citations[place] = replace(known, answer_spans=spans)
+            marks += f"[{known.n}]"
+        self._say(shown, f" {marks}")
+
+    def _say(self, shown: str, marks: str) -> None:
+        newline = "\n" if self._text else ""
+        self._text += newline + shown + marks
+        self._plain += newline + shown
 
 
-def _at(text: str) -> int:
-    """Where the next line of an answer begins."""
-    return len(text) + 1 if text else 0
-
-
-def _kept(lines: Sequence[Line], articles: Mapping[str, Article]) -> list[Line]:
-    """The lines to show, each with its true supports, each of these once."""
-    kept: list[Line] = []
-    frame: list[Line] = []  # waits for a line that it frames
+def assemble(lines: Iterable[Line], articles: Mapping[str, Article]) -> Cited:
+    """The answer that lines make."""
+    assembly = Assembly(articles)
     for line in lines:
-        exact = {_place(s): s for s in reversed(line.supports) if is_exact(s, articles)}
-        if exact:
-            kept += [*frame, replace(line, supports=tuple(reversed(exact.values())))]
-        if exact or not line.supports:
-            frame = [] if exact else [line]
-    return kept
+        assembly.add(line)
+    return assembly.cited()
 
 
 def _place(support: Support) -> tuple[str, int, int]:
@@ -111,13 +125,11 @@ def _citation(n: int, support: Support, article: Article) -> Citation:
 
 
 def unmarked(text: str) -> str:
-    """Text in which nothing reads as a marker of ours: [1] in an article becomes ［1］."""
-    return _OWN_MARKER.sub(r"［\1］", text)
+    """Text in which nothing reads as a marker of ours, as a tag or as a link.
 
-
-def numbers_in(markers: str) -> list[int]:
-    """The numbers of one marker: `1, 2` gives 1 and 2."""
-    return [int(number) for number in re.findall(r"\d+", markers)]
+    [1] in an article becomes ［1］, <b> ‹b>, and the bracket before an address is full width.
+    """
+    return _LINK.sub("］", _TAG.sub("‹", _OWN_MARKER.sub(r"［\1］", text)))
 
 
 def faults(answer: Answer, articles: Mapping[str, Article]) -> list[str]:

@@ -1,34 +1,39 @@
-"""A LangChain chat model behind `Llm`, and its reply -> lines with supports.
+"""A LangChain chat model behind `Llm`: text as it is written, within limits, or LlmUnavailable.
 
-Any OpenAI-compatible server serves. What it writes is untrusted: each sentence must point to a
-passage that was shown, hold no figure that the passage hasn't, and is tied to the sentence there
-that says so; others are dropped.
+Any OpenAI-compatible server serves. Does not cover what is asked (prompts.py), nor what is made of
+a reply (replies.py, support.py).
 """
 
 import logging
-import re
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
-from threading import Thread
+import queue
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from rag.chunking import sentences
-from rag.citations import MARKER, Line, Support, numbers_in
+from rag.breaker import Breaker
 from rag.errors import LlmUnavailable
-from rag.prompts import CANNOT_ANSWER
-from rag.terms import normalise, written
-from rag.types import Hit
 
 log = logging.getLogger(__name__)
 
-# Markers that stand behind the end of their sentence, which may come once more behind them.
-_BEHIND = re.compile(
-    rf"(?P<end>[。！？!?….]+[”’」』）)\"]*)(?P<markers>(?:\s*{MARKER.pattern})+)[。.]?"
-)
-_BULLET = re.compile(r"^\s*(?:[-*•·]\s+|\d{1,2}[.)]\s+|\d{1,2}[、）]\s*|[(（]\d{1,2}[)）]\s*)+")
-_NUMBER = re.compile(r"#[\d.]+")
-_UNSCALED = re.compile(r"#[\d.]+ (?=[万亿千百]|[mb]illion|thousand)")  # 1.2 of 1.2 million
-Best = Callable[[str, Hit], Support | None]
+Messages = Sequence[tuple[str, str]]  # (role, text) pairs
+
+MAX_TOKENS = 2_000  # of a reply: what is longer is no brief answer, and somebody pays for it
+MAX_CHARS = 8_000  # the same, for servers that don't count
+FIRST_SHARE = 0.5  # of the time limit: who hasn't begun by then won't be done by its end
+ATTEMPTS = 3
+_PAUSES_S = (0.25, 4.0)  # before the next attempt: the first, the longest
+_PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})  # worth another attempt
+_NO_SCHEMA = frozenset({400, 404, 415, 422, 501})  # what a server says that has no such output
+
+
+@dataclass(frozen=True, slots=True)
+class Shaped:
+    """The same request for a server that can be held to a JSON schema."""
+
+    messages: Messages
+    schema: Mapping[str, Any]
 
 
 class Llm(Protocol):
@@ -38,11 +43,18 @@ class Llm(Protocol):
     def name(self) -> str:
         """The model's name, as answers give it."""
 
-    def complete(self, messages: Sequence[tuple[str, str]]) -> str:
+    def complete(self, messages: Messages) -> str:
         """The whole reply.
 
         Raises:
             LlmUnavailable: if there is none in time.
+        """
+
+    def stream(self, messages: Messages, shaped: Shaped | None = None) -> Iterator[str]:
+        """The reply in parts as it is written; to `shaped`, if that is given and can be had.
+
+        Raises:
+            LlmUnavailable: while it is read, if it doesn't come to its end in time.
         """
 
 
@@ -54,87 +66,192 @@ class ChatModel:
         self._base_url = base_url
         self._api_key = api_key
         self._timeout_s = timeout_s
+        self._breaker = Breaker()
+        self._takes_schema = True  # until the server says that it doesn't
         self._chat: Any = None
 
     @property
     def name(self) -> str:
         return self._model
 
-    def complete(self, messages: Sequence[tuple[str, str]]) -> str:
+    def complete(self, messages: Messages) -> str:
+        return "".join(self.stream(messages))
+
+    def stream(self, messages: Messages, shaped: Shaped | None = None) -> Iterator[str]:
+        if not self._breaker.lets_through():
+            raise LlmUnavailable("The language model has failed; it is left alone for a while.")
+        run = _Run(time.monotonic() + self._timeout_s)
+        work = threading.Thread(target=self._write, args=(run, messages, shaped), daemon=True)
+        work.start()
         try:
-            chat = self._opened()
-            return _within(self._timeout_s, lambda: str(chat.invoke(list(messages)).text))
+            yield from run.parts(self._timeout_s * FIRST_SHARE)
         except Exception as exc:  # openai, httpx and langchain raise unrelated types
-            log.warning("the language model doesn't answer: %s", type(exc).__name__)
+            self._breaker.failed()
+            log.warning("the language model doesn't answer: %s", _named(exc))
             raise LlmUnavailable("The language model doesn't answer; try again later.") from exc
+        else:
+            self._breaker.succeeded()
+        finally:
+            run.stopped.set()
+
+    def _write(self, run: "_Run", messages: Messages, shaped: Shaped | None) -> None:
+        """Hands over the parts of a reply, then None; or what went wrong."""
+        try:
+            for part in self._parts(run, messages, shaped):
+                run.queue.put(part)
+                if run.stopped.is_set():
+                    return
+            run.queue.put(None)
+        except Exception as exc:  # raised again where the reply is read
+            run.queue.put(exc)
+
+    def _parts(self, run: "_Run", messages: Messages, shaped: Shaped | None) -> Iterator[str]:
+        if shaped and self._takes_schema:
+            try:
+                yield from self._begun(run, shaped.messages, shaped.schema)
+                return
+            except _NoSchema:
+                log.info("the language model's server takes no schema; it is asked for plain text")
+        for part in self._begun(run, messages, None):
+            self._takes_schema = self._takes_schema and shaped is None  # now that plain text works
+            yield part
+
+    def _begun(
+        self, run: "_Run", messages: Messages, schema: Mapping[str, Any] | None
+    ) -> Iterator[str]:
+        """The parts of a reply; attempts are made until it begins, as far as the time allows."""
+        from tenacity import (
+            Retrying,
+            retry_if_exception,
+            sleep_using_event,
+            stop_after_attempt,
+            stop_before_delay,
+        )
+
+        attempts = Retrying(
+            retry=retry_if_exception(lambda exc: not run.stopped.is_set() and _is_passing(exc)),
+            wait=_pause,
+            stop=stop_after_attempt(ATTEMPTS) | stop_before_delay(run.left()),
+            sleep=sleep_using_event(run.stopped),
+            reraise=True,
+        )
+        first, rest = attempts(self._first, run, messages, schema)
+        try:
+            yield _text(first)
+            for chunk in rest:
+                yield _text(chunk)
+        finally:
+            rest.close()
+
+    def _first(
+        self, run: "_Run", messages: Messages, schema: Mapping[str, Any] | None
+    ) -> tuple[Any, Any]:
+        """The first part of a reply, and the others."""
+        if run.stopped.is_set():
+            raise TimeoutError
+        extra: dict[str, Any] = {"response_format": dict(schema)} if schema else {}
+        if self._base_url:
+            extra["max_tokens"] = MAX_TOKENS  # what LangChain sends is for OpenAI itself
+        try:
+            rest = self._opened().stream(list(messages), extra_body=extra)
+            return next(rest), rest
+        except Exception as exc:
+            if schema and _status(exc) in _NO_SCHEMA:
+                raise _NoSchema from exc
+            raise
 
     def _opened(self) -> Any:
         if self._chat is None:
             from langchain.chat_models import init_chat_model
 
+            limit: dict[str, Any] = {} if self._base_url else {"max_tokens": MAX_TOKENS}
             self._chat = init_chat_model(
                 self._model,
                 model_provider="openai",
                 base_url=self._base_url or None,
                 api_key=self._api_key or "none",
                 timeout=self._timeout_s,
-                max_retries=0,  # a late reply isn't asked for once more behind the asker's back
+                max_retries=0,  # attempts are ours, within the limit
                 temperature=0,
+                **limit,
             )
         return self._chat
 
 
-def _within(timeout_s: float, work: Callable[[], str]) -> str:
-    """What `work` gives, if in time; the client's own limit begins anew with every byte it reads.
+class _NoSchema(Exception):
+    """The server can't be held to a schema."""
 
-    Raises:
-        TimeoutError: if it takes longer; it is left to itself then.
-    """
-    done: Future[str] = Future()
 
-    def run() -> None:
+class _Unfit(Exception):
+    """What came is no reply."""
+
+
+@dataclass(slots=True)
+class _Run:
+    """A request under way: parts come in from one thread and are read in another."""
+
+    deadline: float
+    queue: "queue.SimpleQueue[str | Exception | None]" = field(default_factory=queue.SimpleQueue)
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+    def left(self) -> float:
+        return max(0.0, self.deadline - time.monotonic())
+
+    def parts(self, first_s: float) -> Iterator[str]:
+        """The parts of the reply, each in time; the client's own limit begins anew with each."""
+        chars = 0
+        limit = first_s
+        while (part := self._next(limit)) is not None:
+            chars += len(part)
+            if chars > MAX_CHARS:
+                raise _Unfit("endless")
+            if part:
+                yield part
+            limit = self.left()
+        if not chars:
+            raise _Unfit("empty")
+
+    def _next(self, limit_s: float) -> str | None:
         try:
-            done.set_result(work())
-        except Exception as exc:  # raised again where the result is waited for
-            done.set_exception(exc)
-
-    Thread(target=run, daemon=True).start()
-    return done.result(timeout_s)
-
-
-def lines(reply: str, hits: Sequence[Hit], best: Best) -> list[Line]:
-    """The sentences of a reply that can be tied to a passage; `best` finds the span in it."""
-    if CANNOT_ANSWER in reply:
-        return []
-    found: list[Line] = []
-    for sentence, numbers in _cited(reply):
-        shown = [hits[n - 1] for n in numbers if 1 <= n <= len(hits)]
-        kept = [s for hit in shown if (s := best(sentence, hit))]
-        if kept and _figures_agree(sentence, shown):
-            found.append(Line(sentence, tuple(kept)))
-        else:
-            log.info("dropped a sentence that no shown passage supports")
-    return found
+            part = self.queue.get(timeout=max(limit_s, 0.001))
+        except queue.Empty:
+            raise TimeoutError from None
+        if isinstance(part, Exception):
+            raise part
+        return part
 
 
-def _cited(reply: str) -> Iterator[tuple[str, list[int]]]:
-    """Each sentence without its markers, and the numbers that stood in it."""
-    for row in reply.splitlines():
-        bare = _BULLET.sub("", row.replace("**", ""))
-        line = _BEHIND.sub(r"\g<markers>\g<end>", bare)
-        for start, end in sentences(line):
-            sentence = line[start:end]
-            numbers = [n for marker in MARKER.finditer(sentence) for n in numbers_in(marker[1])]
-            text = re.sub(
-                r" +(?=[。.,，!！?？;；])", "", " ".join(MARKER.sub("", sentence).split())
-            )
-            if re.search(r"\w", text):
-                yield text, list(dict.fromkeys(numbers))
+def _text(chunk: Any) -> str:
+    """The text of a part; a reply that was cut off at the limit isn't one."""
+    if chunk.response_metadata.get("finish_reason") == "length":
+        raise _Unfit("endless")
+    return str(chunk.text)
 
 
-def _figures_agree(sentence: str, shown: Sequence[Hit]) -> bool:
-    """Whether every figure of a sentence stands in one of its passages, in whatever notation."""
-    passages = [hit.passage for hit in shown]
-    there = " | ".join(f"{p.title} | {p.date} | {p.text}" for p in passages)
-    said = _UNSCALED.sub("", written(normalise(sentence)))
-    return set(_NUMBER.findall(said)) <= set(_NUMBER.findall(written(normalise(there))))
+def _named(exc: Exception) -> str:
+    """What went wrong, for the log; never what a server wrote, which may hold the key."""
+    return f"{type(exc).__name__} {exc if isinstance(exc, _Unfit) else _status(exc) or ''}".strip()
+
+
+def _status(exc: BaseException) -> int:
+    """The HTTP status that an error of the client stands for, 0 if none."""
+    return int(getattr(exc, "status_code", 0) or 0)
+
+
+def _is_passing(exc: BaseException) -> bool:
+    """Whether what went wrong may be right the next time: not a wrong key, nor a wrong request."""
+    from openai import APIConnectionError
+
+    return isinstance(exc, APIConnectionError) or _status(exc) in _PASSING
+
+
+def _pause(state: Any) -> float:
+    """How long to wait before the next attempt: what the server says, else longer each time."""
+    from tenacity import wait_random_exponential
+
+    exc = state.outcome.exception()
+    said = getattr(getattr(exc, "response", None), "headers", {}).get("retry-after", "")
+    if said.replace(".", "", 1).isdigit():
+        return float(said)
+    shortest, longest = _PAUSES_S
+    return shortest + wait_random_exponential(multiplier=shortest, max=longest)(state)

@@ -25,12 +25,8 @@ from rag.terms import (
     Concept,
     Gloss,
     concepts,
-    normalise,
     sound_terms,
     spelling_terms,
-    spoken,
-    stands,
-    written,
 )
 from rag.types import Hit, Question
 
@@ -117,8 +113,7 @@ class Retriever:
         started = time.perf_counter()
         asked = self._embedder.embed_query(question.text)
         embed_ms = (time.perf_counter() - started) * 1000
-        latin = bool(self._records.frequencies(["the"]))
-        found = concepts(question.text, self._gloss, latin=latin)
+        found = self.concepts(question.text)
         passages = self._candidates(question, asked.vector, found)
         idf, parts = self._lexical(found, passages)
         named = _named(passages, found, idf, parts)
@@ -133,15 +128,10 @@ class Retriever:
         """The names in a text, as `concepts` takes them."""
         return tuple(c.surface for c in concepts(text, self._gloss) if c.kind == "name")
 
-    def holding(self, statement: str, texts: Sequence[str]) -> list[float]:
-        """The share of a statement's names and numbers that each text holds, in either script."""
-        named = [c for c in concepts(statement, self._gloss) if c.kind != "word"]
-        forms = [normalise(text) for text in texts]
-        return [
-            sum(stands(concept, written(form), spoken(form)) for concept in named)
-            / max(1, len(named))
-            for form in forms
-        ]
+    def concepts(self, text: str) -> tuple[Concept, ...]:
+        """What a text in either script speaks of."""
+        latin = bool(self._records.frequencies(["the"]))
+        return concepts(text, self._gloss, latin=latin)
 
     def _candidates(
         self, question: Question, vector: Vector, found: Sequence[Concept]

@@ -7,6 +7,7 @@ import numpy as np
 
 from embeddings.embedder import TOKEN_SCALE, Embedding, Reading, Tokens, Vector, Vectors, no_tokens
 from rag.errors import LlmUnavailable
+from rag.llm import Messages, Shaped
 
 
 class HashingEmbedder:
@@ -77,11 +78,15 @@ class ScriptedLlm:
     def name(self) -> str:
         return self._name
 
-    def complete(self, messages: Sequence[tuple[str, str]]) -> str:
+    def complete(self, messages: Messages) -> str:
         self.asked.append(list(messages))
         if not self._replies:
             raise LlmUnavailable("The script has no reply left.")
         return self._replies.pop(0)
+
+    def stream(self, messages: Messages, shaped: Shaped | None = None) -> Iterator[str]:
+        """A character at a time."""
+        yield from self.complete(messages)
 
 
 def _grams(text: str) -> Iterator[tuple[int, str]]:

@@ -1,0 +1,95 @@
+"""Sentences that speak to a language model instead of a reader, and text that can't be seen.
+
+A page may carry orders for whoever feeds it to a model. None of them is shown to one, and nothing
+is said on their word. Telling them by their words can't be complete: it stands beside the rules of
+the prompt and the checks of support.py, which rest on nothing of the kind.
+"""
+
+import re
+import unicodedata
+
+from rag.chunking import sentences
+
+LEFT_OUT = "[…]"
+
+_ENGLISH = (
+    r"\b(?:ignore|disregard|forget|override|bypass|skip|drop|overlook)\b.{0,40}"
+    r"\b(?:above|previous|prior|earlier|preceding|foregoing|rules?|instructions?|prompts?"
+    r"|guidelines?|directions?|constraints?)\b",
+    r"\b(?:system|hidden|initial|developer|original|secret)[ -]?(?:prompt|message|instructions?)\b",
+    r"\byour (?:system |hidden |own |exact |initial )*"
+    r"(?:prompt|instructions|rules|guidelines)\b",
+    r"\byou are (?:now|no longer|henceforth|an? (?:ai|assistant|chatbot|language model))\b",
+    r"\b(?:as|dear|attention|note to|hey|hello),? (?:an? |the |all )?"
+    r"(?:ai|assistants?|language models?|llms?|chatbots?|models?)\b",
+    r"\b(?:assistant|ai|chatbot|llm)s?\s*(?:must|should|shall|has to|have to|will now|[:：,])",
+    r"\bnew (?:rules?|instructions?|task|orders?|role)\b\s*[:：]",
+    r"\b(?:respond|reply|answer|output|print|say|write|repeat|begin|start|end|finish|close)\b.{0,30}"
+    r"\b(?:only|exactly|verbatim|just|instead|with the (?:word|words|phrase|sentence|text|token)"
+    r"|the following|every (?:answer|reply|sentence)|your (?:answer|reply|response))\b",
+    r"\b(?:cite|quote|reference|credit) (?:only )?(?:passage|source|\[)",
+    r"\b(?:end of|stop|close|closing) (?:the )?(?:passages?|context|documents?|quotation)\b",
+    r"\b(?:jailbreak|developer mode|dan mode|do anything now|prompt injection|sudo)\b",
+    r"\b(?:append|add|insert|include|attach|embed|put)\b.{0,40}"
+    r"\b(?:link|url|script|tag|html|markdown|to (?:your|every|each) (?:answer|reply))\b",
+    r"\b(?:call|invoke|run|execute) (?:the )?(?:tool|function|command|code|plugin)\b",
+)
+_CHINESE = (
+    r"(?:忽略|无视|忘[记掉]|不[要用必]理会|抛开|跳过|覆盖|违反|放弃|推翻).{0,12}"
+    r"(?:以上|上述|上面|之前|前面|此前|先前|全部|所有|指令|指示|规则|要求|提示|设定|约束|限制)",
+    r"(?:系统|隐藏|初始|原始|开发者|内部)(?:的)?(?:提示|指令|消息|设定|规则)",
+    r"(?:提示词|提示语|系统消息|系统提示)",
+    r"(?:你|您)(?:现在|从现在起|已经|以后)?(?:是|就是|扮演|变成|成为|不再是)(?:一[个名位])?"
+    r".{0,8}(?:助手|机器人|模型|AI|人工智能|程序|管理员|客服)",
+    r"(?:作为|致|请)(?:一[个名位])?(?:AI|人工智能|语言模型|大模型|模型|助手|机器人|智能体)",
+    r"(?:AI|人工智能|语言模型|大模型|助手|机器人|智能体)(?:必须|应当|应该|务必|请|需要?|注意|[:：，,])",
+    r"新(?:的)?(?:指令|规则|任务|命令|角色)\s*(?:[:：]|如下|是)",
+    r"(?:只|仅|必须|务必|请|一律|统一|直接)(?:用|以|能|可|需|要)?.{0,8}"
+    r"(?:回答|回复|输出|答复|作答|打印|复述|重复)",
+    r"(?:回答|回复|答案|输出|答复)(?:的)?(?:末尾|结尾|开头|前面|后面|里|中|时|必须|一律|改为|改成|为|：)",
+    r"(?:引用|标注|注明)(?:为|成|第|编号|段落)\s*(?:第|\[|【|\d|[一二三四五六七八九十])",
+    r"(?:越狱|开发者模式|管理员模式|上帝模式|提示注入)",
+    r"(?:附上|加上|插入|嵌入|贴上|添加).{0,16}(?:链接|网址|图片|脚本|标签|代码|二维码)",
+    r"(?:到此为止|以下|以上).{0,6}(?:是|为)?(?:真正的|新的|正式的)(?:指令|问题|任务|要求)",
+    r"(?:文章|段落|材料|资料|引文)(?:到此)?(?:结束|为止|完毕)",
+)
+_FORMS = (  # how a conversation with a model is written down, and what belongs into no newspaper
+    r"^\W{0,6}(?:system|assistant|user|human|developer|系统|助手|用户|开发者)\s*[:：\]】>]",
+    r"<\|[^|>]{0,40}\|>|\[/?INST\]|<<SYS>>|###\s*(?:system|instruction|指令|系统)",
+    r"</?\s*(?:passage|system|context|document|instructions?|script|iframe|img|svg|a)\b",
+    r"!\[[^\]]*\]\(|\]\(\s*(?:https?|javascript|data):",
+    r"\b(?:CANNOT_ANSWER|javascript:|data:text)",
+)
+_ORDER = re.compile(
+    "|".join(f"(?:{pattern})" for pattern in (*_ENGLISH, *_CHINESE, *_FORMS)),
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+def is_order(sentence: str) -> bool:
+    """Whether a sentence speaks to a language model, as far as its words tell."""
+    return _ORDER.search(visible(sentence)) is not None
+
+
+def withheld(text: str) -> str:
+    """A text with a mark in the place of each sentence that speaks to a model."""
+    if not is_order(text):
+        return text
+    shown, end = "", 0
+    for a, b in sentences(text):
+        if is_order(text[a:b]):
+            shown += text[end:a] + LEFT_OUT
+            end = b
+    return shown + text[end:]
+
+
+def visible(text: str) -> str:
+    """A text in plain width, without characters that can't be seen; line ends stay."""
+    kept = (c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cf", "Cc", "Co"))
+    return "".join(unicodedata.normalize("NFKC", c) if _is_disguise(c) else c for c in kept)
+
+
+def _is_disguise(char: str) -> bool:
+    """Whether this is a letter or figure of another shape: ｉ, 𝐢, ⓘ."""
+    plain = unicodedata.normalize("NFKC", char)
+    return plain != char and plain.isascii() and plain.isalnum()

@@ -1,0 +1,80 @@
+"""A written answer, line by line: what a language model says, as far as the passages say it too.
+
+No line leaves unchecked: it is in the asker's language, rests on passages that were shown
+(support.py) and holds no markup. What doesn't is dropped and counted.
+"""
+
+import logging
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+from embeddings.embedder import Embedder
+from rag import prompts
+from rag.citations import Line
+from rag.llm import Llm
+from rag.replies import Statement, statements
+from rag.retrieve import Findings, Match, Retriever
+from rag.support import Shown
+from rag.types import Article, Language, Question
+
+log = logging.getLogger(__name__)
+
+_ASIDE = re.compile(r"[(（][^()（）]*[)）]|“[^”]*”|《[^》]*》|「[^」]*」|\"[^\"]*\"")
+
+
+class Writer:
+    """Has a language model write answers; `counts` says what became of all that it wrote."""
+
+    def __init__(self, model: Llm, embedder: Embedder, retriever: Retriever) -> None:
+        self._model = model
+        self._embedder = embedder
+        self._retriever = retriever
+        self.counts: Counter[str] = Counter(kept=0, repaired=0, dropped=0)
+
+    def lines(
+        self, question: Question, findings: Findings, articles: Mapping[str, Article]
+    ) -> Iterator[Line]:
+        """The lines of an answer as they are written; none if the model has none.
+
+        Raises:
+            LlmUnavailable: while they are read, if the model fails.
+        """
+        matches = [m for m in findings.matches if m.hit.passage.article_id in articles]
+        matches = matches[: question.top_k]
+        hits = [match.hit for match in matches]
+        shown = Shown(matches, articles, self._embedder, self._retriever.concepts, question.text)
+        reply = self._model.stream(
+            prompts.messages(question.text, question.language, hits),
+            prompts.shaped(question.text, question.language, hits),
+        )
+        for statement in statements(reply):
+            if line := self._line(statement, question.language, shown, matches):
+                yield line
+
+    def _line(
+        self, statement: Statement, language: Language, shown: Shown, matches: Sequence[Match]
+    ) -> Line | None:
+        supports = shown.supports(statement) if is_in(language, statement.text) else ()
+        if not supports:
+            self.counts["dropped"] += 1
+            log.info("dropped a sentence that no shown passage supports")
+            return None
+        named = [matches[n - 1].hit.passage for n in statement.numbers if 1 <= n <= len(matches)]
+        is_repaired = not any(
+            p.article_id == s.article_id and p.start <= s.start < p.end
+            for p in named
+            for s in supports
+        )
+        self.counts["repaired" if is_repaired else "kept"] += 1
+        return Line(statement.text, supports)
+
+
+def is_in(language: Language, text: str) -> bool:
+    """Whether a sentence is in a language, whatever it quotes or puts in parentheses."""
+    own = _ASIDE.sub("", text)
+    chinese = len(re.findall("[㐀-鿿]", own))
+    latin = len(re.findall(r"[A-Za-z]{2,}", own))
+    if not chinese and not latin:
+        return True
+    return chinese > latin if language == "zh" else latin >= chinese
