@@ -50,7 +50,13 @@ _AFTER = (
     (re.compile("以下|以内"), "{} or less"),
     (re.compile("左右|上下"), "about {}"),
 )
-_SINGLE = re.compile(rf"(?<![{_HAN}百千万亿几数第两下进这那每哪上另同统唯单专其之])(?:[一二三四五六七八九两]|十)")
+_SINGLE = re.compile(
+    rf"(?<![{_HAN}百千万亿几数第两])(?:(?<![下进这那每哪上另同统唯单专其之])一|[二三四五六七八九两十])"
+)
+_NO_UNIT = re.compile(
+    "人[民员口大均才]|年[级度轻]|家[庭乡长里]|层次|位[于置]|名[额字单]|级别|方[案式]|个[人别]|次[年日]|期[间限]"
+    "|场[所地合]|本[地报人]|大[学部家会]|支[持部]|所[有长在]|部[门分]|件事|天然|门[口前]|头发|口[号碑]|点[多半]|对[于]"
+)
 _SESSION = re.compile("届|次(?:全体|常委会|常务|主席|会议|全会|大会)")  # 十二届六次会议
 _COUNTER, _NUMBERED = "-", "No."
 _LONGEST_UNIT = 4
@@ -143,6 +149,8 @@ def _figure(
         return _nth(plain, start, end, int(value))
     unit, size = ("%", 0) if is_percent else _unit(plain, end)
     end += size
+    if size and unit[0] != _COUNTER and plain[end : end + 1] == "半":
+        value, end = value + 0.5, end + 1
     number = f"{value:g}%" if is_percent else _number(value)
     if not unit and 1900 <= value < 2100:
         number = number.replace(",", "")  # a year without 年
@@ -181,6 +189,8 @@ def _nth(plain: str, start: int, end: int, number: int) -> Figure:
 
 def _unit(plain: str, at: int) -> tuple[str, int]:
     """The unit that stands at `at`, as one/many, and how many characters it is long."""
+    if _NO_UNIT.match(plain, at):
+        return "", 0
     for size in range(_LONGEST_UNIT, 0, -1):
         unit = _units().get(plain[at : at + size])
         if unit and len(plain) >= at + size:

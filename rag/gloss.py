@@ -273,8 +273,8 @@ def _word(word: str, tag: str, said: Said, *, is_said: bool | None = None) -> It
 
 def _unknown(word: str, tag: str, glossary: Glossary) -> Iterator[_Piece]:
     """A word that nobody knows: its parts, or a place as it sounds."""
-    parts = list(_cut(word, glossary))
-    if all(said for _, said in parts):
+    parts = list(_cut(word, glossary)) if tag[0] not in "il" else []  # no idiom is its parts
+    if parts and all(said for _, said in parts):
         for part, said in parts:
             if said:
                 yield from _word(part, "n" if tag[0] != "v" else tag, said)
