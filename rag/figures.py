@@ -29,9 +29,14 @@ _TIME = re.compile(
     rf"(?P<minute>半|[0-5]\d分?|[{_HAN}]{{1,3}}分?)?(?P<sharp>整)?(?![{_HAN}\d个间多])"
 )
 _DAYPARTS = {
-    **{"清晨": " a.m.", "凌晨": " a.m.", "早上": " a.m.", "早晨": " a.m.", "上午": " a.m."},
-    **{"中午": " noon", "下午": " p.m.", "傍晚": " p.m.", "晚上": " p.m."},
-    **{"夜里": " at night", "深夜": " at night"},
+    part: said
+    for parts, said in (
+        ("清晨 凌晨 早上 早晨 上午", " a.m."),
+        ("下午 傍晚 晚上", " p.m."),
+        ("中午", " noon"),
+        ("夜里 深夜", " at night"),
+    )
+    for part in parts.split()
 }
 _FRACTION = re.compile(
     rf"(?<!百)(?P<under>[{_HAN}百千万]{{1,2}}|\d+)分之(?P<over>[{_HAN}]{{1,2}}|\d+)"
@@ -138,9 +143,7 @@ def _time(match: re.Match[str]) -> str:
     return f"{_small(match['hour'])}:{minute:02}{_DAYPARTS.get(match['daypart'] or '', '')}"
 
 
-def _figure(
-    plain: str, start: int, end: int, value: float, *, is_percent: bool = False
-) -> Figure:
+def _figure(plain: str, start: int, end: int, value: float, *, is_percent: bool = False) -> Figure:
     """A number with what is said before it, behind it and of its unit."""
     is_more = plain[end : end + 1] in ("多", "余")
     end += is_more
@@ -151,39 +154,53 @@ def _figure(
     end += size
     if size and unit[0] != _COUNTER and plain[end : end + 1] == "半":
         value, end = value + 0.5, end + 1
-    number = f"{value:g}%" if is_percent else _number(value)
-    if not unit and 1900 <= value < 2100:
-        number = number.replace(",", "")  # a year without 年
-    one, _, many = unit.partition("/")
-    counts = ""
-    text = alone = number
-    if one == _COUNTER or not unit:
-        counts = ("one" if value == 1 else "many") if unit else ""
-        people = many if value > 1 or not many else "person"
-        alone = f"{number} {people}" if many else number if value != 1 or not unit else ""
-        text = "" if value == 1 and counts and not is_more else number
-    elif one == _NUMBERED:
-        text = alone = f"{one} {number}"
-    elif not is_percent:
-        text = alone = f"{number} {one if value <= 1 else many}"
-    before = "over " if is_more else ""
-    for pattern, said in _BEFORE:
-        if match := pattern.search(plain[max(0, start - 2) : start]):
-            start, before = start - len(match[0]), said
-            break
-    behind = "{}"
-    for pattern, said in _AFTER:
-        if match := pattern.match(plain, end):
-            end, behind = match.end(), said
-            break
+    text, counts, alone = _measured(value, unit)
+    start, before = _before(plain, start, "over " if is_more else "")
+    end, behind = _behind(plain, end)
+    text = text or (f"{value:g}" if before else "")
     text, alone = (behind.format(before + each) if each else "" for each in (text, alone))
     return Figure(start, end, text, counts, alone)
+
+
+def _measured(value: float, unit: str) -> tuple[str, str, str]:
+    """A number and its unit: `text`, `counts` and `alone` of the figure."""
+    one, _, many = unit.partition("/")
+    number = f"{value:g}" if unit == "%" else _number(value)
+    if unit == "%":
+        return f"{number}%", "", f"{number}%"
+    if not unit:
+        year = number.replace(",", "") if 1900 <= value < 2100 else number
+        return year, "", year
+    if one == _NUMBERED:
+        return f"{one} {number}", "", f"{one} {number}"
+    if one != _COUNTER:
+        said = f"{number} {one if value <= 1 else many}"
+        return said, "", said
+    if value == 1:
+        return "", "one", "1 person" if many else ""
+    return number, "many", f"{number} {many}".rstrip()
+
+
+def _before(plain: str, start: int, said: str) -> tuple[int, str]:
+    """Where a figure begins with what limits it, and that in English."""
+    for pattern, words in _BEFORE:
+        if match := pattern.search(plain[max(0, start - 2) : start]):
+            return start - len(match[0]), words
+    return start, said
+
+
+def _behind(plain: str, end: int) -> tuple[int, str]:
+    """Where a figure ends with what limits it, and that as a template."""
+    for pattern, words in _AFTER:
+        if match := pattern.match(plain, end):
+            return match.end(), words
+    return end, "{}"
 
 
 def _nth(plain: str, start: int, end: int, number: int) -> Figure:
     unit, size = _unit(plain, end)
     one = unit.partition("/")[0]
-    said = f" {one}" if one not in ("", _COUNTER) else ""
+    said = f" {one}" if one not in ("", _COUNTER, _NUMBERED, "time", "session") else ""
     return Figure(start, end + size, _ordinal(number) + said)
 
 
@@ -196,6 +213,11 @@ def _unit(plain: str, at: int) -> tuple[str, int]:
         if unit and len(plain) >= at + size:
             return unit, size
     return "", 0
+
+
+def is_counter(word: str) -> bool:
+    """Whether a word only stands between a number, or this and each, and what is counted."""
+    return _units().get(word, "").startswith(_COUNTER)
 
 
 @lru_cache(maxsize=1)
@@ -213,7 +235,7 @@ def _number(value: float) -> str:
 
 def _ordinal(number: int) -> str:
     last = number % 10 if not 10 < number % 100 < 14 else 0
-    return f"{number:,}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(last, 'th')}"
+    return f"{number:,}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(last, 'th') }"
 
 
 def _small(text: str) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from rag import names
-from rag.figures import Figure, figures
+from rag.figures import Figure, figures, is_counter
 from rag.glossary import Glossary, Said, simplified
 from rag.names import Word
 
@@ -36,19 +36,24 @@ _TITLED = re.compile(
     r"|提醒|呼吁|透露|强调|指出|补充|带|牵头|直言|感慨|笑着|答|问|念|写|讲|给予|主持|率|等\d?)|$)"
 )
 # What stands in no name, or hardly.
-_BINDS = frozenset("们也还又都就则一二三是的在和与从由对把被将给为向到等以因于不没这那其各全每某之现随")
-_AREAS = {
-    **{"省": "", "市": "", "区": "District", "县": "County", "旗": "Banner"},
-    **{"镇": "Town", "乡": "Township", "村": "Village"},
-}
+_BINDS = frozenset(
+    "们也还又都就则一二三是的在和与从由对把被将给为向到等以因于不没这那其各全每某之现随"
+)
+_AREAS = dict(
+    pair.split("=")
+    for pair in "省= 市= 区=District 县=County 旗=Banner 镇=Town 乡=Township 村=Village".split()
+)
 _AREA = re.compile(
-    r" (?:Province|City|Municipality|District|County|Township|Prefecture|New Area|Zhuang|Hui|Uighur)\b.*$"
+    r" (?:Province|City|Municipality|District|County|Township|Prefecture|New Area)\b.*$"
 )
 _LONGEST = 8  # characters of our own words
 _NEGATIONS = frozenset(["not", "without", "cannot", "must not"])
 _WEIGHTS: dict[Kind, float] = {"small": 0.5, "act": 1.8, "word": 2.0}  # what isn't here stays
 _PER_WORD = 0.3  # less for each word more
-_LIGHT = frozenset("is has do make give use become can come go let see say want".split())
+_LIGHT = frozenset(
+    "is has do make give use become can come go let see say want to from by for with than about all"
+    " most more only also at".split()
+)
 _PLURALS = {"person": "people", "man": "men", "woman": "women", "child": "children"}
 _UNCOUNTED = frozenset(
     "staff money equipment information data work water land aid advice furniture rice tea people"
@@ -79,7 +84,7 @@ def line(quote: str, glossary: Glossary) -> str:
     letters, digits and a few signs only, so that no markup or marker can stand in it.
     """
     plain = _HIDDEN.sub("", simplified(unicodedata.normalize("NFKC", quote[:_MAX_CHARS])))
-    pieces = list(_pieces(plain, glossary))
+    pieces = _done(list(_pieces(plain, glossary)))
     most = _WORDS + round(_MORE * max(0, len(plain) - _SHORT))
     parts = (_said(part) for part in _parts(_shortened(pieces, most)))
     return BETWEEN.join(dict.fromkeys(part for part in parts if part))
@@ -98,6 +103,16 @@ def _pieces(plain: str, glossary: Glossary) -> Iterator[_Piece]:
     yield from _between(plain[at:], glossary)
 
 
+def _done(pieces: Sequence[_Piece]) -> list[_Piece]:
+    """The pieces with an act behind an act as the thing that is done: finish renovation."""
+    return [
+        replace(piece, text=piece.thing, kind="word")
+        if piece.thing and i and pieces[i - 1].kind == "act"
+        else piece
+        for i, piece in enumerate(pieces)
+    ]
+
+
 def _between(text: str, glossary: Glossary) -> Iterator[_Piece]:
     """The pieces of text without figures."""
     for match in _RUN.finditer(text):
@@ -112,13 +127,13 @@ def _between(text: str, glossary: Glossary) -> Iterator[_Piece]:
 def _run(run: str, glossary: Glossary) -> Iterator[_Piece]:
     """The pieces of a run of Chinese: its names, and the words between them."""
     words = names.segmented(run)
-    at = 0
+    at, actor = 0, False
     for start, name, piece in _named(run, words, glossary):
         if start >= at:
-            yield from _words(run, _within(words, at, start), glossary)
+            yield from _words(run, _within(words, at, start), glossary, actor)
             yield piece
-            at = start + len(name)
-    yield from _words(run, _within(words, at, len(run)), glossary)
+            at, actor = start + len(name), piece.kind == "name"
+    yield from _words(run, _within(words, at, len(run)), glossary, actor)
 
 
 def _set_phrases(run: str, glossary: Glossary) -> Iterator[tuple[int, str]]:
@@ -142,9 +157,7 @@ def _within(words: Sequence[Word], start: int, end: int) -> list[Word]:
     return found
 
 
-def _named(
-    run: str, words: Sequence[Word], glossary: Glossary
-) -> list[tuple[int, str, _Piece]]:
+def _named(run: str, words: Sequence[Word], glossary: Glossary) -> list[tuple[int, str, _Piece]]:
     """The names of a run, and where; of two that begin together the longer first."""
     found = [
         (start, word, piece)
@@ -165,7 +178,11 @@ def _titled(run: str, glossary: Glossary) -> Iterator[tuple[int, str]]:
     """Names between an office and what its holder says: 委员 查文静 主张."""
     for match in _TITLED.finditer(run):
         name = match["name"]
-        is_whole = len(name) == 3 and match.start() > 0 and not any(map(glossary.said, (name[:2], name[1:])))
+        is_whole = (
+            len(name) == 3
+            and match.start() > 0
+            and not any(map(glossary.said, (name[:2], name[1:])))
+        )
         if _BINDS.isdisjoint(name) and (names.may_be_surname(name[0]) or is_whole):
             yield match.start(), name
 
@@ -203,7 +220,9 @@ def _place(name: str, glossary: Glossary) -> str:
         return said.thing
     stem = name[:-1] if len(name) > 2 and name[-1] in _AREAS else name
     known = glossary.said(stem)
-    proper = _proper(known.thing) if known and known.is_name else names.in_pinyin(stem, is_person=False)
+    proper = (
+        _proper(known.thing) if known and known.is_name else names.in_pinyin(stem, is_person=False)
+    )
     area = _AREAS.get(name[len(stem) :], "")
     return f"{proper} {area}".rstrip() if not proper.endswith(area) or not area else proper
 
@@ -213,7 +232,8 @@ def _proper(name: str) -> str:
     return name.split(maxsplit=1)[0] if "Autonomous" in name else _AREA.sub("", name)
 
 
-def _words(run: str, words: Sequence[Word], glossary: Glossary) -> Iterator[_Piece]:
+def _words(run: str, words: Sequence[Word], glossary: Glossary, actor: bool) -> Iterator[_Piece]:
+    """The pieces of words; `actor` says that a person's name stands before them."""
     at = 0
     while at < len(words):
         size, said = _longest(words, at, glossary)
@@ -221,7 +241,9 @@ def _words(run: str, words: Sequence[Word], glossary: Glossary) -> Iterator[_Pie
         word = "".join(word for _, word, _ in words[at : at + size])
         tag = words[at + size - 1][2]
         if said:
-            yield from _word(word, tag, said, is_said=_may_act(run, start))
+            is_said = (actor and at == 0) or _may_act(run, start)
+            if not (at and words[at - 1][2] == "r" and is_counter(word)):
+                yield from _word(word, tag, said, is_said=is_said)
         elif len(word) > 1:
             yield from _unknown(word, tag, glossary)
         at += size
@@ -273,6 +295,8 @@ def _word(word: str, tag: str, said: Said, *, is_said: bool | None = None) -> It
 
 def _unknown(word: str, tag: str, glossary: Glossary) -> Iterator[_Piece]:
     """A word that nobody knows: its parts, or a place as it sounds."""
+    if tag[0] == "r":  # 这部, 每位
+        return
     parts = list(_cut(word, glossary)) if tag[0] not in "il" else []  # no idiom is its parts
     if parts and all(said for _, said in parts):
         for part, said in parts:
@@ -350,12 +374,21 @@ def _stripped(pieces: list[_Piece]) -> list[_Piece]:
     for piece in pieces:
         if piece.kind == "link" and (not kept or kept[-1].kind == "link"):
             continue
-        if kept and kept[-1].text == piece.text:
-            continue
-        kept.append(piece)
+        if kept and piece.kind == "figure" and kept[-1].text == "by":
+            kept[-1] = replace(kept[-1], text="from")
+        if said := _unrepeated(kept[-1].text if kept else "", piece):
+            kept.append(said)
     while kept and kept[-1].kind == "link":
         kept.pop()
     return kept
+
+
+def _unrepeated(before: str, piece: _Piece) -> _Piece | None:
+    """A piece without its first word where that was the last: finance bureau, bureau director."""
+    first, _, rest = piece.text.partition(" ")
+    if not before or piece.kind == "figure" or before.rsplit(maxsplit=1)[-1] != first:
+        return piece
+    return replace(piece, text=rest) if rest else None
 
 
 def _counted(pieces: Sequence[_Piece]) -> list[str]:
@@ -370,7 +403,9 @@ def _counted(pieces: Sequence[_Piece]) -> list[str]:
         while end < len(pieces) and pieces[end].kind == "word":
             end += 1
         if end == i + 1:
-            said[i] = piece.figure.alone if piece.figure.counts == "many" or end == len(pieces) else ""
+            said[i] = (
+                piece.figure.alone if piece.figure.counts == "many" or end == len(pieces) else ""
+            )
         elif piece.figure.counts == "many":
             said[end - 1] = _many(said[end - 1])
     return said

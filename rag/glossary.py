@@ -35,8 +35,8 @@ _CHINESE = re.compile(r"[㐀-鿿]+")
 _MAPPED = 32 * 2**20  # bytes of the file; a look-up then copies nothing
 _SAID_WORDS = 4  # longest sense that is shown
 _NO_SENSE = re.compile(
-    r"CL:|(?:old |erhua )?variant|see |abbr\. |same as|also |used |classifier|surname |euphemis|Taiwan"
-    r"|\(?(?:old|Tw|dialect|coll\.|slang|literary|archaic|loanword|bound form|vulgar|Internet)\b"
+    r"CL:|(?:old |erhua )?variant|see |abbr\. |same as|also |used |classifier|surname "
+    r"|euphemis|Taiwan|\(?(?:old|Tw|dialect|coll\.|slang|literary|archaic|loanword|bound form|vulgar|Internet)\b"
 )
 _BLANK = re.compile(r" ?\b(?:to |of |for |with )?(?:sb|sth|one)(?:'s|’s)?\b|\.\.\.|[!?:~]")
 _PROPER = re.compile(r"[A-Z][\w.'’-]*(?: (?:(?:of|the|and|for) )*[A-Z][\w.'’-]*)*")
@@ -182,7 +182,7 @@ def _pairs(name: str) -> Pairs:
 
 
 def paired_lines(name: str) -> Iterator[tuple[str, str, Sequence[str]]]:
-    """(before a slash, behind it, Chinese words) of every line of a data file beside this module."""
+    """(before a slash, behind it, Chinese words) of every line of a data file beside this one."""
     for english, words in _pairs(name):
         first, _, second = english.partition("/")
         yield first, second, words
