@@ -63,6 +63,7 @@ _NO_UNIT = re.compile(
     "|场[所地合]|本[地报人]|大[学部家会]|支[持部]|所[有长在]|部[门分]|件事|天然|门[口前]|头发|口[号碑]|点[多半]|对[于]"
 )
 _SESSION = re.compile("届|次(?:全体|常委会|常务|主席|会议|全会|大会)")  # 十二届六次会议
+_LATIN = re.compile("[A-Za-z]")
 _COUNTER, _NUMBERED = "-", "No."
 _LONGEST_UNIT = 4
 
@@ -107,6 +108,8 @@ def _all(plain: str) -> Iterator[Figure]:
         first, last = (numbers.MONTHS[int(match[i]) - 1].capitalize() for i in (1, 2))
         yield Figure(match.start(), match.end(), f"{first}–{last}")
     for numeral in numbers.numerals(plain):
+        if _LATIN.search(plain[max(0, numeral.start - 1) : numeral.end + 1]):
+            continue  # 5G
         value = float(numeral.value)
         percent = numeral.unit == "percent"
         yield _figure(plain, numeral.start, numeral.end, value, is_percent=percent)
@@ -200,7 +203,8 @@ def _behind(plain: str, end: int) -> tuple[int, str]:
 def _nth(plain: str, start: int, end: int, number: int) -> Figure:
     unit, size = _unit(plain, end)
     one = unit.partition("/")[0]
-    said = f" {one}" if one not in ("", _COUNTER, _NUMBERED, "time", "session") else ""
+    said = f" {one}" if one not in ("", _LATIN = re.compile("[A-Za-z]")
+_COUNTER, _NUMBERED, "time", "session") else ""
     return Figure(start, end + size, _ordinal(number) + said)
 
 

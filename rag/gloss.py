@@ -23,7 +23,7 @@ BETWEEN = " · "
 _MAX_CHARS = 1_000  # of a quote; what stands behind is not glossed
 _SHORT, _WORDS, _MORE = 60, 25, 0.38  # words for up to so many characters; for each one more
 _LONG_PART = 7  # words after which a verb or name begins a new part
-_RUN = re.compile(r"[㐀-鿿]+|[A-Za-z][A-Za-z0-9+-]*|[、，,；;。！？!?：:（）()《》\n—…]")
+_RUN = re.compile(r"[㐀-鿿]+|[0-9]*[A-Za-z][A-Za-z0-9+-]*|[、，,；;。！？!?：:（）()《》\n—…]")
 _CHINESE = re.compile(r"[㐀-鿿]")
 _HIDDEN = re.compile(r"[\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\u00ad]")
 _CONTENT = ("n", "v", "a", "i", "l", "j", "s", "z", "b", "t", "g", "m", "f", "r", "d", "x")
@@ -118,7 +118,7 @@ def _between(text: str, glossary: Glossary) -> Iterator[_Piece]:
     for match in _RUN.finditer(text):
         if _CHINESE.match(match[0]):
             yield from _run(match[0], glossary)
-        elif match[0][0].isalpha():
+        elif match[0][0].isalnum():
             yield _Piece(match[0][:24], "name")
         else:
             yield _Piece(",", "link") if match[0] == "、" else _BREAK

@@ -36,7 +36,8 @@ _MAPPED = 32 * 2**20  # bytes of the file; a look-up then copies nothing
 _SAID_WORDS = 4  # longest sense that is shown
 _NO_SENSE = re.compile(
     r"CL:|(?:old |erhua )?variant|see |abbr\. |same as|also |used |classifier|surname "
-    r"|euphemis|Taiwan|\(?(?:old|Tw|dialect|coll\.|slang|literary|archaic|loanword|bound form|vulgar|Internet)\b"
+    r"|euphemis|Taiwan|\(?(?:old|Tw|dialect|coll\.|slang|literary|archaic|loanword|bound form)\b"
+    r"|\(?(?:vulgar|Internet)\b"
 )
 _BLANK = re.compile(r" ?\b(?:to |of |for |with )?(?:sb|sth|one)(?:'s|’s)?\b|\.\.\.|[!?:~]")
 _PROPER = re.compile(r"[A-Z][\w.'’-]*(?: (?:(?:of|the|and|for) )*[A-Z][\w.'’-]*)*")
