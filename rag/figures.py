@@ -203,8 +203,7 @@ def _behind(plain: str, end: int) -> tuple[int, str]:
 def _nth(plain: str, start: int, end: int, number: int) -> Figure:
     unit, size = _unit(plain, end)
     one = unit.partition("/")[0]
-    said = f" {one}" if one not in ("", _LATIN = re.compile("[A-Za-z]")
-_COUNTER, _NUMBERED, "time", "session") else ""
+    said = f" {one}" if one not in ("", _COUNTER, _NUMBERED, "time", "session") else ""
     return Figure(start, end + size, _ordinal(number) + said)
 
 
