@@ -166,7 +166,7 @@ def _named(run: str, words: Sequence[Word], glossary: Glossary) -> list[tuple[in
         for piece in _word(word, "n", said, is_said=_may_act(run, start))
     ]
     for start, name in {*names.in_chinese(run, words), *_titled(run, glossary)}:
-        if not _is_place(name):
+        if not names.is_place(name):
             if not _is_common(name, glossary):
                 found.append((start, name, _Piece(names.in_pinyin(name, is_person=True), "name")))
         elif name in names.places() or _is_sound(start, name, words, glossary):
@@ -191,10 +191,6 @@ def _is_common(name: str, glossary: Glossary) -> bool:
     """Whether it is a word that looks like a name."""
     said = glossary.said(name)
     return said is not None and not said.is_name
-
-
-def _is_place(name: str) -> bool:
-    return name[-1] in _AREAS or name in names.places()
 
 
 def _is_sound(start: int, name: str, words: Sequence[Word], glossary: Glossary) -> bool:

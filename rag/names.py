@@ -150,6 +150,11 @@ def _together(syllables: Sequence[str]) -> str:
     return "".join([first, *(f"'{s}" if s[:1] in "aeo" else s for s in rest)]).capitalize()
 
 
+def is_place(name: str) -> bool:
+    """Whether a name that `in_chinese` gave is a place's rather than a person's."""
+    return name[-1] in _PLACE_ENDS or name in places()
+
+
 def may_be_surname(char: str) -> bool:
     """Whether a personal name may begin with this character."""
     return char in _SURNAMES or char in _surname_readings()
