@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from bot.wiring import App
-from homes import Home, article, write_articles
 from rag.examples import MAX_CHARS, examples, found
-from rag.types import Language
+from rag.records import Records
+from rag.types import Article, Language
 
 LANGUAGES: list[Language] = ["en", "zh"]
 MANY = 24
@@ -47,15 +47,17 @@ def test_the_same_index_gives_the_same_examples(sample_app: App, language: Langu
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_an_empty_library_gives_none(tmp_path: Path, language: Language) -> None:
-    home = Home.at(tmp_path / "home")
-    assert examples(home.records, language, 3) == []
-    home.close()
+    records = Records(tmp_path)
+    assert examples(records, language, 3) == []
+    records.close()
 
 
-def home_of(folder: Path, **fields: str) -> Home:
-    home = Home.at(folder / "home")
-    home.ingest(write_articles(folder / "articles.jsonl", [article(1, **fields)]))
-    return home
+def library(folder: Path, title: str, text: str) -> Records:
+    """Records of one article, which nobody can search."""
+    records = Records(folder)
+    with records.change():
+        records.put_article(Article("a1", title, text))
+    return records
 
 
 @pytest.mark.parametrize(
@@ -83,17 +85,17 @@ def home_of(folder: Path, **fields: str) -> Home:
 def test_an_example_asks_what_the_article_says(
     tmp_path: Path, text: str, english: str, chinese: str
 ) -> None:
-    home = home_of(tmp_path, title="小城故事", text=text)
-    assert examples(home.records, "en", 1) == [english]
-    assert examples(home.records, "zh", 1) == [chinese]
-    home.close()
+    records = library(tmp_path, "小城故事", text)
+    assert examples(records, "en", 1) == [english]
+    assert examples(records, "zh", 1) == [chinese]
+    records.close()
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_title_of_any_kind_makes_a_short_question(tmp_path: Path, language: Language) -> None:
     for i, title in enumerate(["长" * 500, "{0} {title}", "[1] “” 》"]):
-        home = home_of(tmp_path / str(i), title=title, text="天气很好，花开了。")
-        (question,) = examples(home.records, language, 2)
+        records = library(tmp_path / str(i), title, "天气很好，花开了。")
+        (question,) = examples(records, language, 2)
         assert len(question) < MAX_CHARS
         assert title[:8] in question
-        home.close()
+        records.close()
