@@ -12,14 +12,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from rag import names
+from rag import chinese_gloss, names
 from rag.figures import Figure, figures, is_counter
 from rag.glossary import Glossary, Said, simplified
 from rag.names import Word
+from rag.types import Language
 
 Kind = Literal["figure", "place", "name", "word", "act", "small", "not", "link", "break"]
 
-BETWEEN = " · "
 _MAX_CHARS = 1_000  # of a quote; what stands behind is not glossed
 _SHORT, _WORDS, _MORE = 60, 25, 0.38  # words for up to so many characters; for each one more
 _LONG_PART = 7  # words after which a verb or name begins a new part
@@ -77,17 +77,24 @@ class _Piece:
 _BREAK = _Piece("", "break")
 
 
-def line(quote: str, glossary: Glossary) -> str:
-    """A gloss in English of a Chinese quote; empty if there is nothing to say.
+def line(quote: str, language: Language, glossary: Glossary) -> str:
+    """A gloss for whom reads `language` only; empty if the quote is in it, or says nothing.
 
-    Parts between " · ", at most 25 words for 60 characters and in proportion for longer ones; of
-    letters, digits and a few signs only, so that no markup or marker can stand in it.
+    Parts between " · ", of letters, digits and a few signs only, so that no markup or marker can
+    stand in it.
     """
+    if bool(_CHINESE.search(quote)) == (language == "zh"):
+        return ""
+    return chinese_gloss.line(quote, glossary) if language == "zh" else _english(quote, glossary)
+
+
+def _english(quote: str, glossary: Glossary) -> str:
+    """At most 25 words for 60 characters and in proportion for longer ones."""
     plain = _HIDDEN.sub("", simplified(unicodedata.normalize("NFKC", quote[:_MAX_CHARS])))
     pieces = _done(list(_pieces(plain, glossary)))
     most = _WORDS + round(_MORE * max(0, len(plain) - _SHORT))
     parts = (_said(part) for part in _parts(_shortened(pieces, most)))
-    return BETWEEN.join(dict.fromkeys(part for part in parts if part))
+    return chinese_gloss.BETWEEN.join(dict.fromkeys(part for part in parts if part))
 
 
 # --- a quote as pieces ----------------------------------------------------------------------------

@@ -99,6 +99,19 @@ class Glossary:
         """The English of a simplified Chinese word in our own files or the operator's."""
         return self._said_so.get(word)
 
+    def chinese(self, phrase: str) -> str:
+        """The usual Chinese of an English phrase in our own files; empty if they have none."""
+        key = stem_phrase(phrase)
+        return self._own[key][0] if key in self._own else self._usual.get(key, "")
+
+    @cached_property
+    def _usual(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for thing, act, words in paired_lines("said.tsv"):
+            for english in (thing, act):
+                found.setdefault(stem_phrase(english), words[0])
+        return found
+
     def _say(self, word: str) -> Said | None:
         """The usual English of a simplified Chinese word, None if nobody knows."""
         ours = self.said_by_us(word)

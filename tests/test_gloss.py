@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from rag import gloss
 from rag.glossary import Glossary, open_glossary, paired_lines
+from rag.types import Language
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +25,7 @@ SENTENCES = [row for row in ROWS if row and not row.startswith("#")]
 @pytest.mark.parametrize("row", SENTENCES, ids=lambda row: row.partition("|")[0])
 def test_a_gloss_holds_what_the_quote_says_in_its_order(glossary: Glossary, row: str) -> None:
     quote, *parts = row.split("|")
-    said = gloss.line(quote, glossary)
+    said = gloss.line(quote, "en", glossary)
     at = 0
     for part in parts:
         found = re.search(rf"(?<!\w){re.escape(part)}", said[at:])
@@ -48,12 +49,12 @@ def test_a_gloss_holds_what_the_quote_says_in_its_order(glossary: Glossary, row:
     ],
 )
 def test_a_whole_line_reads_so(glossary: Glossary, quote: str, said: str) -> None:
-    assert gloss.line(quote, glossary) == said
+    assert gloss.line(quote, "en", glossary) == said
 
 
 @pytest.mark.parametrize("quote", ["", "。，、", "的了着过", "🙂🙂", "\x00\u200b"])
 def test_where_nothing_can_be_said_nothing_is_said(glossary: Glossary, quote: str) -> None:
-    assert gloss.line(quote, glossary) == ""
+    assert gloss.line(quote, "en", glossary) == ""
 
 
 def test_a_denial_is_never_left_out(glossary: Glossary) -> None:
@@ -61,7 +62,7 @@ def test_a_denial_is_never_left_out(glossary: Glossary) -> None:
         "委员们走访了全市各个社区、学校、医院、企业和市场，但没有发现任何食品安全问题和消防隐患。"
         * 3
     )
-    said = gloss.line(quote, glossary)
+    said = gloss.line(quote, "en", glossary)
     assert "not find" in said
 
 
@@ -69,12 +70,15 @@ def test_the_operators_words_come_first(tmp_path: Path) -> None:
     own = tmp_path / "own.tsv"
     own.write_text("River Chief Office\t河长办\nreading den\t图书馆\n", encoding="utf-8")
     glossary = open_glossary(tmp_path, own)
-    assert gloss.line("河长办设在图书馆。", glossary) == "River Chief Office set up in reading den"
+    assert (
+        gloss.line("河长办设在图书馆。", "en", glossary)
+        == "River Chief Office set up in reading den"
+    )
 
 
 def test_a_long_quote_has_a_gloss_in_proportion(glossary: Glossary) -> None:
     sentence = "县政协组织委员走访学校、医院和企业，提出保护古树、修建道路、增加补贴的建议。"
-    short, long = gloss.line(sentence, glossary), gloss.line(sentence * 6, glossary)
+    short, long = (gloss.line(quote, "en", glossary) for quote in (sentence, sentence * 6))
     assert len(short.split()) <= 30
     assert len(long.split()) <= 110
     assert "CPPCC" in short
@@ -86,9 +90,13 @@ HOSTILE = (
 )
 ALLOWED = re.compile(r"[A-Za-z0-9 ·,.'’%/:+–\-]*")
 
+ALLOWED_CHINESE = re.compile(ALLOWED.pattern.replace("[", "[㐀-鿿"))
+
 
 @example(HOSTILE)
 @example("政协" * 4_000)
+@example("\x1b[2J" + HOSTILE.replace("以", "")[26:])
+@example("<script>May 31</script> He Wenbo [1] " * 99)
 @example("1" * 5_000)
 @example("第" + "十" * 50 + "万亿" * 50)
 @example("𠀀𠀁政协\ud800")
@@ -104,12 +112,39 @@ ALLOWED = re.compile(r"[A-Za-z0-9 ·,.'’%/:+–\-]*")
     )
 )
 def test_whatever_is_glossed_no_markup_comes_out(glossary: Glossary, quote: str) -> None:
-    said = gloss.line(quote, glossary)
-    assert ALLOWED.fullmatch(said), said
-    assert not any(unicodedata.category(char).startswith("C") for char in said)
-    assert len(said.split()) <= 2 * len(quote) + 25
-    assert len(said) <= 4_500
-    assert said == gloss.line(quote, glossary)
+    language: Language
+    for language, allowed in (("en", ALLOWED), ("zh", ALLOWED_CHINESE)):
+        said = gloss.line(quote, language, glossary)
+        assert allowed.fullmatch(said), said
+        assert not any(unicodedata.category(char).startswith("C") for char in said)
+        assert len(said) <= 4_500
+        assert said == gloss.line(quote, language, glossary)
+
+
+@pytest.mark.parametrize(
+    ("quote", "said"),
+    [
+        (
+            "Chairman He Wenbo said companies in Xi'an need green finance.",
+            "主席 · He Wenbo · 企业 · 西安 · 需要 · 绿色金融",
+        ),
+        (
+            "The Yanta District CPPCC proposed on May 31, 2023 that data barriers be removed.",
+            "Yanta · 区政协 · 建议 · 2023年5月31日 · 数据壁垒",
+        ),
+        (
+            "Farmers in Tibet earned 3.2 million yuan, up 12%.",
+            "农民 · 西藏 · 挣 · 320万 · 元 · 12%",
+        ),
+    ],
+)
+def test_an_english_quote_has_a_gloss_in_chinese(glossary: Glossary, quote: str, said: str) -> None:
+    assert gloss.line(quote, "zh", glossary) == said
+
+
+def test_who_reads_the_quote_needs_no_gloss(glossary: Glossary) -> None:
+    assert gloss.line("政协委员建议修桥。", "zh", glossary) == ""
+    assert gloss.line("Members propose a bridge.", "en", glossary) == ""
 
 
 @pytest.mark.parametrize("name", ["said.tsv", "units.tsv"])
