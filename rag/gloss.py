@@ -175,7 +175,7 @@ def _named(run: str, words: Sequence[Word], glossary: Glossary) -> list[tuple[in
     for start, name in {*names.in_chinese(run, words), *_titled(run, glossary)}:
         if not names.is_place(name):
             if not _is_common(name, glossary):
-                found.append((start, name, _Piece(names.in_pinyin(name, is_person=True), "name")))
+                found.append((start, name, _Piece(_person(name, glossary), "name")))
         elif name in names.places() or _is_sound(start, name, words, glossary):
             found.append((start, name, _Piece(_place(name, glossary), "place")))
     return sorted(found, key=lambda each: (each[0], -len(each[1])))
@@ -192,6 +192,14 @@ def _titled(run: str, glossary: Glossary) -> Iterator[tuple[int, str]]:
         )
         if _BINDS.isdisjoint(name) and (names.may_be_surname(name[0]) or is_whole):
             yield match.start(), name
+
+
+def _person(name: str, glossary: Glossary) -> str:
+    """A person as English has them: He Wenbo, Mr. Meng."""
+    called = glossary.said_by_us(name[1:])
+    if called:
+        return f"{called.thing} {names.in_pinyin(name[0], is_person=True)}"
+    return names.in_pinyin(name, is_person=True)
 
 
 def _is_common(name: str, glossary: Glossary) -> bool:

@@ -14,8 +14,13 @@ from rag.types import Language
 
 
 @pytest.fixture(scope="module")
-def glossary(tmp_path_factory: pytest.TempPathFactory) -> Glossary:
-    return open_glossary(tmp_path_factory.mktemp("glossary"))
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("glossary")
+
+
+@pytest.fixture(scope="module")
+def glossary(folder: Path) -> Glossary:
+    return open_glossary(folder)
 
 
 ROWS = (Path(__file__).parent / "data" / "glosses.txt").read_text(encoding="utf-8").split("\n")
@@ -66,10 +71,10 @@ def test_a_denial_is_never_left_out(glossary: Glossary) -> None:
     assert "not find" in said
 
 
-def test_the_operators_words_come_first(tmp_path: Path) -> None:
+def test_the_operators_words_come_first(folder: Path, tmp_path: Path) -> None:
     own = tmp_path / "own.tsv"
     own.write_text("River Chief Office\t河长办\nreading den\t图书馆\n", encoding="utf-8")
-    glossary = open_glossary(tmp_path, own)
+    glossary = open_glossary(folder, own)
     assert (
         gloss.line("河长办设在图书馆。", "en", glossary)
         == "River Chief Office set up in reading den"
