@@ -461,7 +461,12 @@ def _as_asked(name: str, question: str) -> str:
 
 
 def is_chinese(text: str) -> bool:
-    """Whether a question is asked in Chinese: more Chinese characters than Latin words."""
+    """Whether a question is asked in Chinese: more Chinese characters than Latin words.
+
+    A title or word between quotation marks says nothing, unless all stands between them.
+    """
+    around = re.sub('“.*”|《.*》|".*"', "", text)
+    text = around if any(char.isalpha() for char in around) else text
     chinese = sum("㐀" <= char <= "鿿" for char in text)
     latin = len([word for word in text.split() if any(c.isascii() and c.isalpha() for c in word)])
     return chinese > latin

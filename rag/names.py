@@ -133,6 +133,33 @@ def in_english(name: str) -> tuple[str, ...]:
     return (*forms, *(" ".join(reversed(p)) for p in people))
 
 
+@lru_cache(maxsize=4096)
+def in_pinyin(name: str, *, is_person: bool) -> str:
+    """A Chinese name as English text prints it: He Wenbo, Yanta, Xi'an; Shan Lihua for 单丽华."""
+    syllables = pinyin(name)
+    if is_person:
+        readings = _surname_readings().get(name[0], ((), ""))[0]
+        syllables = [*(readings[:1] or syllables[:1]), *syllables[1:]]
+        return f"{_together(syllables[:1])} {_together(syllables[1:])}".rstrip()
+    return _together(syllables)
+
+
+def _together(syllables: Sequence[str]) -> str:
+    """Syllables as one capitalised word: xi an is Xi'an."""
+    first, *rest = [s.replace("v", "u") for s in syllables] or [""]
+    return "".join([first, *(f"'{s}" if s[:1] in "aeo" else s for s in rest)]).capitalize()
+
+
+def is_place(name: str) -> bool:
+    """Whether a name that `in_chinese` gave is a place's rather than a person's."""
+    return name[-1] in _PLACE_ENDS or name in places()
+
+
+def may_be_surname(char: str) -> bool:
+    """Whether a personal name may begin with this character."""
+    return char in _SURNAMES or char in _surname_readings()
+
+
 @lru_cache(maxsize=1)
 def _surname_readings() -> dict[str, tuple[tuple[str, ...], str]]:
     """Surnames with a reading of their own: the readings, and what makes no name behind them."""

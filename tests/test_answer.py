@@ -232,7 +232,15 @@ def test_a_question_is_cleaned(sample_app: App) -> None:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("雁塔区提了什么？", True), ("what did 雁塔 propose", False), ("5G是什么", True), ("", False)],
+    [
+        ("雁塔区提了什么？", True),
+        ("what did 雁塔 propose", False),
+        ("What does “龙窑重新点火的故事” report?", False),
+        ("“What is it”是什么", True),
+        ("《盐井旧事》", True),
+        ("5G是什么", True),
+        ("", False),
+    ],
 )
 def test_the_language_of_a_question_is_heard(text: str, expected: bool) -> None:
     assert is_chinese(text) is expected
