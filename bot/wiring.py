@@ -10,6 +10,7 @@ from bot.people import People
 from bot.settings import Settings
 from embeddings import serving
 from embeddings.embedder import Embedder
+from rag import gloss
 from rag import ingest as ingesting
 from rag.answer import Answerer
 from rag.errors import ModelUnavailable
@@ -77,6 +78,7 @@ def open_app(settings: Settings, say: Callable[[str], None] = log.info) -> App:
         retriever,
         embedder,
         _llm(settings),
+        gloss=lambda quote, language: gloss.line(quote, language, glossary),
         top_k=settings.top_k,
         max_chars=settings.max_chars,
     )

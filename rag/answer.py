@@ -5,7 +5,7 @@ import logging
 import re
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Generator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date
@@ -107,10 +107,12 @@ class Answerer:
         embedder: Embedder,
         model: Llm | None = None,
         *,
+        gloss: Callable[[str, Language], str] = lambda quote, language: "",
         top_k: int = 8,
         max_chars: int = 2_000,
     ) -> None:
         self._records = records
+        self._gloss = gloss
         self._retriever = retriever
         self._embedder = embedder
         self._model = model
@@ -309,7 +311,7 @@ class Answerer:
         question, findings, articles = look.question, look.findings, look.articles
         note, shown = "", False
         if self._model is not None and self._writer is not None:
-            assembly = Assembly(articles)
+            assembly = self._assembly(look.articles, question)
             try:
                 for line in self._writer.lines(question, findings, articles):
                     if piece := assembly.add(line):
@@ -327,13 +329,16 @@ class Answerer:
             by_part, their_articles = self._part_by_part(question, parts)
             if {quote.article_id for quote in by_part} != {quotes[0].article_id}:
                 quotes, articles = by_part, their_articles
-        assembly = Assembly(articles)
+        assembly = self._assembly(articles, question)
         pieces = map(assembly.add, framed(quotes, articles, question.language))
         for piece in filter(None, pieces):
             if not shown:  # else the whole answer takes the place of what was shown
                 yield piece
         said = self._said(look, assembly.cited(), EXTRACTIVE)
         return replace(said, note=note)
+
+    def _assembly(self, articles: Mapping[str, Article], question: Question) -> Assembly:
+        return Assembly(articles, lambda quote: self._gloss(quote, question.language))
 
     def _part_by_part(
         self, question: Question, parts: Sequence[str]
@@ -392,7 +397,9 @@ class Answerer:
 
     def _checked(self, answer: Answer, look: _Look) -> Answer:
         """The answer, if it keeps every promise; else a refusal: no citation, no answer."""
-        faults = citations.faults(answer, look.articles)
+        others = {c.article_id for c in answer.citations} - look.articles.keys()
+        found = {i: article for i in others if (article := self._records.find(i))}
+        faults = citations.faults(answer, {**look.articles, **found})
         if not faults:
             return answer
         log.error("withheld an answer: %s", "; ".join(faults))

@@ -6,7 +6,7 @@ has its citation, every citation is marked. Does not cover what is said (extract
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rag.types import Answer, Article, Citation, Piece
@@ -50,8 +50,12 @@ class Assembly:
     A line whose supports are all false is left out, and so is a frame with nothing behind it.
     """
 
-    def __init__(self, articles: Mapping[str, Article]) -> None:
+    def __init__(
+        self, articles: Mapping[str, Article], gloss: Callable[[str], str] = lambda _: ""
+    ) -> None:
+        """`gloss` says what a quote holds for whom can't read it, "" where all can."""
         self._articles = articles
+        self._gloss = gloss
         self._frame: Line | None = None  # waits for a line that it frames
         self._text = self._plain = ""
         self._citations: dict[tuple[str, int, int], Citation] = {}
@@ -79,12 +83,15 @@ class Assembly:
         for support in supports:
             place = _place(support)
             article = self._articles[support.article_id]
-            new = _citation(len(self._citations) + 1, support, article)
-            known = self._citations.get(place, new)
+            known = self._citations.get(place) or self._glossed(support, article)
             spans = (*known.answer_spans, (begin, begin + len(shown)))
             self._citations[place] = replace(known, answer_spans=spans)
             marks += f"[{known.n}]"
         self._say(shown, f" {marks}")
+
+    def _glossed(self, support: Support, article: Article) -> Citation:
+        new = _citation(len(self._citations) + 1, support, article)
+        return replace(new, gloss=self._gloss(new.quote))
 
     def _say(self, shown: str, marks: str) -> None:
         newline = "\n" if self._text else ""
