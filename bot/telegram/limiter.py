@@ -59,7 +59,8 @@ class Limiter(BaseRateLimiter[None]):
         self._limits = limits or Limits()
         self._overall = _Window(*self._limits.overall)
         self._chats: dict[int, tuple[_Window, ...]] = {}
-        self._held: dict[int, float] = {}  # until when a chat takes nothing
+        self._held: dict[int, float] = {}  # until when a chat takes no message
+        self._quiet: dict[int, float] = {}  # until when it takes no typing and no draft
 
     async def initialize(self) -> None:
         """Nothing to prepare."""
@@ -84,7 +85,8 @@ class Limiter(BaseRateLimiter[None]):
         try:
             return await callback(*args, **kwargs)
         except RetryAfter as exc:
-            self._held[chat_id] = _now() + seconds(exc.retry_after)
+            held = self._held if windows else self._quiet
+            held[chat_id] = _now() + seconds(exc.retry_after)
             raise
         finally:
             for window in windows:
@@ -92,12 +94,17 @@ class Limiter(BaseRateLimiter[None]):
 
     def free(self, chat_id: int) -> bool:
         """Whether a message would go out at once: what can be left out waits for nobody."""
-        return not self._wait_s(chat_id, _now())
+        now = _now()
+        if self._quiet.get(chat_id, 0.0) <= now:
+            self._quiet.pop(chat_id, None)
+        return chat_id not in self._quiet and not self._wait_s(chat_id, now)
 
     async def _turn(self, chat_id: int) -> Iterable[_Window]:
         """Waits until a message may go to a chat; gives the windows in which it counts."""
-        while wait := self._wait_s(chat_id, _now()):
+        wait = self._wait_s(chat_id, _now())
+        while wait:
             await asyncio.sleep(wait)
+            wait = self._wait_s(chat_id, _now())
         windows = (self._overall, *self._windows(chat_id))
         for window in windows:
             window.under_way += 1

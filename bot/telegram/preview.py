@@ -57,11 +57,12 @@ class Preview:
     async def _go_on(self, done: asyncio.Event) -> None:
         pause = QUIET_S
         while not await _is_set_within(done, pause):
-            pause = DRAFT_S if self._private else EDIT_S
             try:
                 await self._show()
             except TelegramError as exc:
                 log.debug("A preview was left out: %s", exc)
+            if self._shown:
+                pause = DRAFT_S if self._private else EDIT_S
 
     async def _show(self) -> None:
         if not self.text:

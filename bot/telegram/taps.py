@@ -27,7 +27,7 @@ async def tapped(desk: Desk, update: Update) -> tuple[CallbackQuery, Words]:
 async def end(query: CallbackQuery, text: str = "") -> None:
     """Ends the waiting sign on a button, with a short word; too late is too late."""
     with contextlib.suppress(TelegramError):
-        await query.answer(text[:200])
+        await query.answer(text[:200] or None)
 
 
 async def replace(query: CallbackQuery, page: TelegramMessage, rows: Keyboard = ()) -> None:
