@@ -88,6 +88,7 @@ class Storm:
     dice: random.Random = field(default_factory=lambda: random.Random(7))
     flooded: int = 0
     dropped: int = 0
+    struck: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
     _until: dict[int, float] = field(default_factory=dict)
 
     def strike(self, chat_id: int, now: float) -> bool:
@@ -95,6 +96,8 @@ class Storm:
         if now < self._until.get(chat_id, 0.0):
             return True
         fate = self.dice.random()
+        if fate < self.floods + self.drops:
+            self.struck[chat_id].append(now)
         if fate < self.floods:
             self.flooded += 1
             self._until[chat_id] = now + self.retry_after

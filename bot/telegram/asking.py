@@ -13,10 +13,11 @@ from telegram.ext import CommandHandler, MessageHandler, filters
 from bot import render_telegram
 from bot.telegram.buttons import answer_keyboard
 from bot.telegram.desk import Context, Desk, Handler
+from bot.telegram.inbox import Keyboard
 from bot.telegram.meant import asked, message_of_person
-from bot.telegram.members import Limit, Over, conversation
+from bot.telegram.members import Lang, Limit, conversation
 from bot.telegram.preview import Preview
-from rag.types import Answer, Piece, Question
+from rag.types import Answer, Piece, Question, Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,31 +49,34 @@ class Asking:
         if not text.strip():
             await self.desk.say(update, message, words.no_question)
             return
-        if not await self._is_news(update, message, text):
+        asker = _asker(message)
+        edit = update.update_id if update.edited_message else 0
+        kept = self.desk.kept
+        if not await kept(
+            self.desk.members.is_news, message.chat_id, message.message_id, text, edit
+        ):
             return
-        if over := await self._over(message):
+        if over := await kept(self.desk.members.count, self._limits(message, asker)):
             if not over.told:
                 await self.desk.say(update, message, getattr(words, over.span))
             return
-        who = conversation(message.chat_id, _asker(message))
-        answer, shown_in = await self._answered(update, message, await self._question(who, text))
-        await self._send(update, message, who, answer, shown_in)
+        who = conversation(message.chat_id, asker)
+        language, turns = await kept(self._before, who, message.chat_id, asker)
+        question = self.desk.app.answerer.question(text, language, turns=turns)
+        answer, shown_in = await self._answered(update, message, question)
+        buttons = await kept(self._after, who, answer)
+        pages = render_telegram.messages(answer)
+        await self.desk.reply(update, message, pages, buttons, edit=shown_in)
 
     async def other(self, update: Update, context: Context) -> None:
         """A private message without text: a photo, a sticker, a voice."""
         if message := message_of_person(update):
             await self.desk.say(update, message, (await self.desk.words(message)).only_text)
 
-    async def _is_news(self, update: Update, message: Message, text: str) -> bool:
-        edit = update.update_id if update.edited_message else 0
-        news = self.desk.members.is_news
-        return await self.desk.kept(news, message.chat_id, message.message_id, text, edit)
-
-    async def _over(self, message: Message) -> Over | None:
-        asker = _asker(message)
-        if self.desk.is_admin(asker):
-            return None
+    def _limits(self, message: Message, asker: int) -> list[Limit]:
         settings = self.desk.app.settings
+        if self.desk.is_admin(asker):
+            return []
         limits = [
             Limit(f"user:{asker}", "minute", settings.telegram_user_minute),
             Limit(f"user:{asker}", "day", settings.telegram_user_day),
@@ -82,21 +86,30 @@ class Asking:
                 Limit(f"chat:{message.chat_id}", "minute", settings.telegram_chat_minute),
                 Limit(f"chat:{message.chat_id}", "day", settings.telegram_chat_day),
             ]
-        return await self.desk.kept(self.desk.members.count, limits)
+        return limits
 
-    async def _question(self, who: str, text: str) -> Question:
-        _, chat_id, asker = who.split(":")
-        kept, members = self.desk.kept, self.desk.members
-        await kept(members.asks, int(asker), int(chat_id))
-        language = (await kept(members.member, int(asker))).language
-        turns = await kept(self.desk.app.people.turns, who)
-        return self.desk.app.answerer.question(text, language, turns=turns)
+    def _before(self, who: str, chat_id: int, asker: int) -> tuple[Lang, tuple[Turn, ...]]:
+        """What is kept that a question needs: the language that was set, the conversation."""
+        self.desk.members.asks(asker, chat_id)
+        return self.desk.members.member(asker).language, self.desk.app.people.turns(who)
+
+    def _after(self, who: str, answer: Answer) -> Keyboard:
+        """Keeps an answer; gives the buttons that go with it."""
+        members = self.desk.members
+        answer_id = self.desk.app.people.answered(who, answer)
+        passages = [hit.passage.passage_id for hit in answer.passages]
+        members.showed(answer_id, who, passages)
+        cited = dict.fromkeys(citation.article_id for citation in answer.citations)
+        numbers = [members.number(article_id) for article_id in cited]
+        return answer_keyboard(answer_id, answer.language, numbers, bool(passages))
 
     async def _answered(
         self, update: Update, message: Message, question: Question
     ) -> tuple[Answer, int]:
         """The answer, and the message in which its beginning was shown already (0: none)."""
-        begun = await self.desk.kept(self.desk.inbox.preview, update.update_id)
+        in_group = message.chat.type != ChatType.PRIVATE
+        kept, inbox = self.desk.kept, self.desk.inbox
+        begun = await kept(inbox.preview, update.update_id) if in_group else 0
         preview = Preview(self.desk, message, update.update_id, begun)
         answer: Answer | None = None
         async with preview.shown():
@@ -108,19 +121,6 @@ class Asking:
         if answer is None:
             raise RuntimeError("The stream ended without an answer.")
         return answer, preview.message_id
-
-    async def _send(
-        self, update: Update, message: Message, who: str, answer: Answer, shown_in: int
-    ) -> None:
-        kept, members = self.desk.kept, self.desk.members
-        answer_id = await kept(self.desk.app.people.answered, who, answer)
-        passages = [hit.passage.passage_id for hit in answer.passages]
-        await kept(members.showed, answer_id, who, passages)
-        cited = dict.fromkeys(citation.article_id for citation in answer.citations)
-        numbers = [await kept(members.number, article_id) for article_id in cited]
-        keyboard = answer_keyboard(answer_id, answer.language, numbers, bool(passages))
-        pages = render_telegram.messages(answer)
-        await self.desk.reply(update, message, pages, keyboard, edit=shown_in)
 
 
 def _asker(message: Message) -> int:

@@ -145,10 +145,11 @@ class Members:
                     " number) DO UPDATE SET n = n + 1 RETURNING n",
                     (limit.who, limit.span, number),
                 ).fetchone()
-                db.execute(
-                    "DELETE FROM telegram_counts WHERE span = ? AND number < ?",
-                    (limit.span, number),
-                )
+                if n == 1:  # a new span: the old ones have had their time
+                    db.execute(
+                        "DELETE FROM telegram_counts WHERE span = ? AND number < ?",
+                        (limit.span, number),
+                    )
                 if limit.most and n > limit.most:
                     over = Over(limit.span, told=n > limit.most + 1)
         return over
