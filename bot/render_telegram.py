@@ -24,6 +24,7 @@ _LABELS: dict[Language, dict[str, str]] = {
     "zh": {"gloss": "大意：{}", "understood": "理解为：{}"},
 }
 _UNDERSTOOD_CHARS = 200
+_HEADING_UNITS = 300
 _TAGS = {
     "": ("", ""),
     "bold": ("<b>", "</b>"),
@@ -74,14 +75,16 @@ def words(text: str) -> TelegramMessage:
 
 def preview(text: str) -> TelegramMessage:
     """The beginning of an answer under way, as much as one message holds."""
-    clean = marked(harmless(text)).strip()
-    return words(_pieces(clean, TELEGRAM_UNITS - 2, _LEVELS)[0] + " …" if clean else "…")
+    shown = _cut_to_fit([(_Run(marked(harmless(text)).strip()),)], TELEGRAM_UNITS - 2)
+    return words(f"{shown[0].text} …" if shown else "…")
 
 
-def article_pages(article: Article) -> list[TelegramMessage]:
+def article_pages(article: Article, with_id: bool = False) -> list[TelegramMessage]:
     """A whole article, to leaf through; its heading stands on every page."""
-    head = _heading(_line_of(article.title), _place(article.date, article.source, article.byline))
-    room = PAGE_UNITS - min(_units(head) if head else 0, PAGE_UNITS // 2)
+    named = article.article_id if with_id else ""
+    place = _place(article.date, article.source, article.byline, named)
+    head = _heading(_clipped(one_line(article.title)), _clipped(place))
+    room = PAGE_UNITS - (_units(head) if head else 0)
     text = harmless(article.text).strip()
     pages = _cut_to_fit([(_Run(text),)], room) or [TelegramMessage("", "")]
     return [_message([*head, _Run(page.text, "", "\n\n")]) for page in pages]
@@ -217,10 +220,11 @@ def _place(*parts: str) -> str:
     return " · ".join(line for part in parts if (line := one_line(part)))
 
 
-def _line_of(title: str) -> str:
-    """A title of an article as the first line of every page: not longer than that."""
-    line = one_line(title)
-    return line if utf16_units(line) <= 300 else _pieces(line, 300, _LEVELS)[0] + "…"
+def _clipped(line: str) -> str:
+    """A line of the heading that stands on every page of an article."""
+    if utf16_units(line) <= _HEADING_UNITS:
+        return line
+    return _cut_to_fit([(_Run(line),)], _HEADING_UNITS)[0].text + "…"
 
 
 # --- cutting -------------------------------------------------------------------------------------

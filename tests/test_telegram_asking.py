@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.telegram import preview
-from fake_telegram import FakeTelegram, Json
+from fake_telegram import FakeTelegram
 from telegram_house import (
     ARTICLE,
     OUTREACH,
@@ -20,7 +20,7 @@ from telegram_house import (
     cite,
     polling,
 )
-from telegram_judge import units
+from telegram_judge import Json, units
 
 
 @pytest.fixture

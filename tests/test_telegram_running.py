@@ -13,9 +13,10 @@ import httpx
 import pytest
 
 from bot.telegram import webhook as route
-from fake_telegram import FakeTelegram, Json
+from fake_telegram import FakeTelegram
 from rag.errors import BadSettings, StoreUnavailable
 from telegram_house import QUESTION, SHARING, FakeApp, app_for, polling, webhook
+from telegram_judge import Json
 
 SECRET = "a-secret-of-enough-characters"
 

@@ -77,7 +77,9 @@ class Buttons:
         if not article:
             await taps.end(query, words.gone)
             return
-        pages = render_telegram.article_pages(article)
+        pages = render_telegram.article_pages(
+            article, with_id=self.desk.is_admin(query.from_user.id)
+        )
         at = _page(page, len(pages))
         rows = [_leaves(f"a:{{}}:{numbers}", at, len(pages))]
         if others:  # the others of the answer, this one last
