@@ -1,6 +1,6 @@
 """An Answer, an article and passages as Telegram messages: HTML that it accepts, cut to fit; pure.
 
-Nothing is lost and nothing visible is changed, but for the sign of a marker: [1] becomes ⁽¹⁾.
+Nothing is lost and nothing visible is changed, but for the sign of a marker: [1] becomes [¹].
 Does not cover buttons, nor how a message gets to Telegram.
 """
 
@@ -30,7 +30,9 @@ _TAGS = {
     "bold": ("<b>", "</b>"),
     "italic": ("<i>", "</i>"),
     "quote": ("<blockquote expandable>", "</blockquote>"),
+    "said": ("<blockquote>", "</blockquote>"),
 }
+_SAID_UNITS = 700  # of a quotation that is the answer itself: a phone folds others after 3 lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class _Run:
     """
 
     text: str
-    kind: Literal["", "bold", "italic", "quote"] = ""
+    kind: Literal["", "bold", "italic", "quote", "said"] = ""
     before: str = ""
 
 
@@ -59,7 +61,8 @@ _Block = tuple[_Run, ...]  # runs that stay in one message when they fit
 def messages(answer: Answer, max_units: int = TELEGRAM_UNITS) -> list[TelegramMessage]:
     """The messages that carry an answer: the answer, then each cited article once with its quotes.
 
-    A quote that is a line of the answer is shown as a quotation there, and not a second time.
+    A quote that is a line of the answer is shown as a quotation there, and not a second time; it
+    is the answer, and so it is not folded unless it is long.
     A message holds at most `max_units` UTF-16 units of text. What is longer is cut between blocks,
     then paragraphs, sentences, clauses, at last characters; a part that fits whole is never cut.
     The texts put together are the unsplit text, but for whitespace at the seams.
@@ -111,11 +114,11 @@ def utf16_units(text: str) -> int:
 
 # --- markers -------------------------------------------------------------------------------------
 
-_SMALL = str.maketrans("[0123456789]", "⁽⁰¹²³⁴⁵⁶⁷⁸⁹⁾")
+_SMALL = str.maketrans("[0123456789]", "[⁰¹²³⁴⁵⁶⁷⁸⁹]")
 
 
 def marked(text: str) -> str:
-    """The text with each marker, [1], as a small raised sign, ⁽¹⁾; as long as it was."""
+    """The text with each marker, [1], with raised figures, [¹]; as long as it was."""
     return MARKER.sub(lambda match: match[0].translate(_SMALL), text)
 
 
@@ -138,9 +141,13 @@ def _blocks(answer: Answer) -> Iterator[_Block]:
     yield from _body(text, places, gap, glosses)
     if note := harmless(answer.note).strip():
         yield (_Run(note, "italic", "\n\n"),)
-    shown = {citation.n for _, _, citation in places}
+    shown, gap = {citation.n for _, _, citation in places}, "\n\n"
     for source in sources(answer):
-        yield from _listed(source, text, shown, glosses)
+        if not _told(source, text, shown):
+            yield from _listed(source, shown, glosses)
+        elif foot := _foot(source, text):
+            yield (_Run(foot, "", gap),)
+            gap = "\n"
 
 
 def _short(text: str) -> str:
@@ -156,7 +163,8 @@ def _quoted_in_place(text: str, citations: Iterable[Citation]) -> list[_Place]:
     for citation in citations:
         quote = harmless(citation.quote).strip()
         marks = rf"(?:\[\d+\])*\[{citation.n}\](?:\[\d+\])*"
-        line = re.compile(rf"^[“「]?{re.escape(quote)}[”」]? ?{marks}$", re.MULTILINE)
+        exact = re.escape(quote)
+        line = re.compile(rf"^(?:“{exact}”|「{exact}」|{exact}) ?{marks}$", re.MULTILINE)
         if quote and (found := line.search(text)):
             places.append((found.start(), found.end(), citation))
     places.sort(key=lambda place: place[:2])
@@ -173,7 +181,8 @@ def _body(
         if before := text[at:start].strip("\n"):
             runs.append(_Run(marked(before), "", gap))
             gap = "\n"
-        runs.append(_Run(marked(text[start:end]), "quote", gap))
+        said = marked(text[start:end])
+        runs.append(_Run(said, "said" if utf16_units(said) <= _SAID_UNITS else "quote", gap))
         if gloss := glosses.get(citation.n):
             runs.append(_Run(gloss, "italic", "\n"))
         yield tuple(runs)
@@ -182,28 +191,37 @@ def _body(
         yield (_Run(marked(rest), "", gap),)
 
 
-def _listed(
-    source: Source, text: str, shown: set[int], glosses: Mapping[int, str]
-) -> Iterator[_Block]:
+def _told(source: Source, text: str, shown: set[int]) -> bool:
+    """Whether the answer names an article itself and quotes all that it cites of it."""
+    return source.title in text and not any(
+        shown.isdisjoint(_numbers(markers)) for markers, _ in source.quotes
+    )
+
+
+def _foot(source: Source, text: str) -> str:
+    """A line for an article that the answer has told: what it left out of date and source."""
+    date = "" if source.date in text else source.date
+    place = " · ".join(filter(None, (date, source.source)))
+    return marked("".join(markers for markers, _ in source.quotes)) + f" {place}" if place else ""
+
+
+def _listed(source: Source, shown: set[int], glosses: Mapping[int, str]) -> Iterator[_Block]:
     """A cited article: its heading, and the quotes that the answer doesn't show itself."""
-    numbers = [[int(n) for n in re.findall(r"\d+", markers)] for markers, _ in source.quotes]
-    told = source.title in text and not any(shown.isdisjoint(mine) for mine in numbers)
-    place = source.place()
-    if told:  # the answer names the title and quotes all: what is left is where it stood
-        marks = marked("".join(markers for markers, _ in source.quotes))
-        head = [_Run(" ".join(filter(None, (marks, place))), "italic", "\n\n")] if place else []
-    else:
-        head = _heading(source.title, place)
+    head = _heading(source.title, source.place())
     gap = "\n" if head else "\n\n"
-    for (markers, quote), mine in zip(source.quotes, numbers, strict=True):
+    for markers, quote in source.quotes:
         runs, head = head, []
-        if shown.isdisjoint(mine):
+        if shown.isdisjoint(_numbers(markers)):
             runs.append(_Run(f"{marked(markers)} {quote}", "quote", gap))
             gap = "\n"
-            if gloss := glosses.get(mine[0]):
+            if gloss := glosses.get(_numbers(markers)[0]):
                 runs.append(_Run(gloss, "italic", "\n"))
         if runs:
             yield tuple(runs)
+
+
+def _numbers(markers: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", markers)]
 
 
 def _heading(title: str, place: str) -> list[_Run]:
@@ -264,12 +282,12 @@ def _pages(parts: Iterable[_Block], max_units: int) -> Iterator[list[_Run]]:
     yield page
 
 
-_CLUSTER = re.compile(rf"⁽[⁰¹²³⁴-⁹]{{1,4}}⁾|{CLUSTER.pattern}", re.DOTALL)
+_CLUSTER = re.compile(rf"\[[⁰¹²³⁴-⁹]{{1,4}}\]|{CLUSTER.pattern}", re.DOTALL)
 _LEVELS = (
     re.compile(r"\n\s*"),
     re.compile(
-        r"[。！？!?；;…]+[”’」』》）)\]\"']*(?:\s*⁽[⁰¹²³⁴-⁹]{1,4}⁾)*\s*"
-        r"|\.[”’)\]\"']*(?:\s*⁽[⁰¹²³⁴-⁹]{1,4}⁾)*\s+"
+        r"[。！？!?；;…]+[”’」』》）)\]\"']*(?:\s*\[[⁰¹²³⁴-⁹]{1,4}\])*\s*"
+        r"|\.[”’)\]\"']*(?:\s*\[[⁰¹²³⁴-⁹]{1,4}\])*\s+"
     ),
     re.compile(r"[，、：,:]+\s*|\s+"),
 )

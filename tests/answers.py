@@ -95,19 +95,19 @@ def random_answer(dice: random.Random) -> Answer:
             dice.choice(SNIPPETS) if dice.random() < 0.6 else _noise(dice)
             for _ in range(dice.randrange(parts + 1))
         ]
-        return "".join(chosen) * dice.choice([1, 1, 2, 5])
+        return "".join(chosen) * dice.choice([1, 1, 1, 1, 1, 4])
 
     articles = [
         replace(
             ARTICLE,
             article_id=f"a{i}",
             title=some(3),
-            text="始" + some(12) + "终",
+            text="始" + some(9) + "终",
             source=dice.choice(["", "page.txt", "<人民>报 & Co"]),
         )
         for i in range(dice.randrange(4))
     ]
-    citations, text = [], "An answer. " + some(12)
+    citations, text = [], "An answer. " + some(9)
     for n in range(1, dice.randrange(7) + 1 if articles else 1):
         article = dice.choice(articles)
         start = dice.randrange(len(article.text))

@@ -102,14 +102,18 @@ def _parsed(markup: str) -> Parsed:
     stack: list[_Open] = []
     entities: list[Json] = []
     while position < len(markup):
-        char = markup[position]
-        if char == "<":
+        if markup[position] == "<":
             position = _tag(markup, position, length, stack, entities)
             continue
-        match = _ENTITY.match(markup, position) if char == "&" else None
+        match = _ENTITY.match(markup, position)
         piece = _decoded(match) if match else None
-        position += len(match[0]) if match and piece is not None else 1
-        kept = cleaned(char if piece is None else piece)
+        if match and piece is not None:
+            position = match.end()
+        else:  # up to the next sign that may mean something
+            ends = (markup.find(sign, position + 1) for sign in "<&")
+            end = min((at for at in ends if at > 0), default=len(markup))
+            piece, position = markup[position:end], end
+        kept = cleaned(piece)
         out.append(kept)
         length += units(kept)
     if stack:

@@ -44,9 +44,9 @@ async def test_a_private_question_is_answered_with_its_quotes(
 ) -> None:
     question = server.private(QUESTION)
     (reply,) = await server.replies(1)
-    assert reply.text.startswith("A data-sharing platform ⁽¹⁾ and a policy outreach team ⁽²⁾.")
+    assert reply.text.startswith("A data-sharing platform [¹] and a policy outreach team [²].")
     assert reply.parts("bold") == [ARTICLE.title]
-    assert reply.parts("expandable_blockquote") == [f"⁽¹⁾ {SHARING}", f"⁽²⁾ {OUTREACH}"]
+    assert reply.parts("expandable_blockquote") == [f"[¹] {SHARING}", f"[²] {OUTREACH}"]
     assert "2023-06-01 · page.txt" in reply.text
     assert reply.reply_to == question["message_id"]
     assert reply.thread_id is None
@@ -145,7 +145,7 @@ async def test_a_long_answer_comes_in_several_messages_with_nothing_lost(
     assert [bool(reply.buttons) for reply in replies[:3]] == [False, False, True]
     whole = "".join(reply.text for reply in replies[:3])
     heading = f"{ARTICLE.title}\n2023-06-01 · page.txt"
-    assert whole == f"The <whole> story & more ⁽¹⁾.\n\n{heading}\n⁽¹⁾ {article.text}"
+    assert whole == f"The <whole> story & more [¹].\n\n{heading}\n[¹] {article.text}"
     assert all(units(reply.text) <= 4096 for reply in replies)
 
 
@@ -158,7 +158,7 @@ async def test_a_follow_up_knows_what_was_asked_before(server: FakeTelegram, app
     server.private("and when?")
     replies = await server.replies(2)
     assert [turn.question for turn in app.answerer.questions[1].turns] == [QUESTION]
-    assert replies[1].text.startswith("Understood as: when did Yanta propose?\n\nIn June ⁽¹⁾.")
+    assert replies[1].text.startswith("Understood as: when did Yanta propose?\n\nIn June [¹].")
     server.private("and what else?", user_id=7)
     await server.replies(3)
     assert app.answerer.questions[2].turns == ()
@@ -250,10 +250,10 @@ async def test_a_private_chat_sees_a_draft_that_grows_into_the_answer(
     server.private(QUESTION)
     (reply,) = await server.replies(1)
     texts = [draft.parameters["text"] for draft in server.drafts]
-    assert texts == ["A data-sharing …", "A data-sharing platform ⁽¹⁾ …"]
+    assert texts == ["A data-sharing …", "A data-sharing platform [¹] …"]
     assert len({draft.parameters["draft_id"] for draft in server.drafts}) == 1
     assert server.called("sendChatAction")
-    assert reply.text.startswith("A data-sharing platform ⁽¹⁾ and")
+    assert reply.text.startswith("A data-sharing platform [¹] and")
     assert max(draft.at for draft in server.drafts) < reply.at
 
 
@@ -269,7 +269,7 @@ async def test_a_group_sees_a_message_that_becomes_the_answer(
     assert (first.text, first.reply_to) == ("A data-sharing …", asked["message_id"])
     assert first.thread_id == 5
     assert {edit.message_id for edit in server.edits} == {first.message_id}
-    assert server.edits[-1].text.startswith("A data-sharing platform ⁽¹⁾ and a policy")
+    assert server.edits[-1].text.startswith("A data-sharing platform [¹] and a policy")
     assert server.edits[-1].buttons
     assert server.drafts == []
 
@@ -284,7 +284,7 @@ async def test_previews_that_meet_flood_control_are_left_out_and_the_answer_come
     (reply,) = await server.replies(1)
     assert len(server.called("sendMessageDraft")) == 1
     assert server.drafts == []
-    assert reply.text.startswith("A data-sharing platform ⁽¹⁾ and a policy")
+    assert reply.text.startswith("A data-sharing platform [¹] and a policy")
 
 
 @pytest.mark.usefixtures("_quick_previews")
@@ -298,7 +298,7 @@ async def test_an_answer_whose_preview_was_deleted_comes_as_a_new_message(
     server.forget(server.message(-1001, first.message_id))
     gate.set()
     replies = await server.replies(2)
-    assert replies[1].text.startswith("A data-sharing platform ⁽¹⁾ and a policy")
+    assert replies[1].text.startswith("A data-sharing platform [¹] and a policy")
 
 
 # --- order

@@ -53,7 +53,7 @@ async def test_a_webhook_answers_as_polling_does(
     async with webhook(hooked(server, tmp_path, url), url):
         server.private(QUESTION)
         (reply,) = await server.replies(1)
-    assert f"⁽¹⁾ {SHARING}" in reply.text
+    assert f"[¹] {SHARING}" in reply.text
     assert server.delivered == [200]
     assert server.called("setWebhook")[0].parameters["url"] == url
     assert not server.called("getUpdates")
@@ -198,7 +198,7 @@ async def test_run_waits_for_telegram_answers_and_stops_on_a_signal(
     await server.start()
     server.private(QUESTION)
     (reply,) = await server.replies(1, timeout_s=30)
-    assert f"⁽¹⁾ {SHARING}" in reply.text
+    assert f"[¹] {SHARING}" in reply.text
     process.send_signal(signal.SIGTERM)
     output, _ = await asyncio.wait_for(process.communicate(), 20)
     assert process.returncode == 0

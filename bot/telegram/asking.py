@@ -101,7 +101,8 @@ class Asking:
         members.showed(answer_id, who, passages)
         cited = dict.fromkeys(citation.article_id for citation in answer.citations)
         numbers = [members.number(article_id) for article_id in cited]
-        return answer_keyboard(answer_id, answer.language, numbers, bool(passages))
+        near = bool(passages) and answer.reason not in ("off_topic", "too_vague")
+        return answer_keyboard(answer_id, answer.language, numbers, near)
 
     async def _answered(
         self, update: Update, message: Message, question: Question

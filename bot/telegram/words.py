@@ -76,7 +76,7 @@ WORDS: Mapping[Language, Words] = {
         "`wenbao ingest`.",
         examples="For example:",
         help="Write your question, in English or Chinese. I answer from the indexed articles only "
-        "and quote them: ⁽¹⁾ in the answer is the quotation with ⁽¹⁾; tap a long one to open it. "
+        "and quote them: [¹] in the answer is the quotation with [¹]; tap a long one to open it. "
         "When the articles don't tell, I say so. You can go on asking: “and in 2023?”\n\n"
         "In a group, mention me, reply to me, or write /ask and the question. In any chat, write "
         "my name and a question to send an answer there.\n\n"
@@ -167,7 +167,7 @@ WORDS: Mapping[Language, Words] = {
         examples="例如：",
         help="直接写下问题即可，中文、英文都行。我只根据已收录的文章回答，并附上原文："
         "回答里的 "
-        "⁽¹⁾ 对应带 ⁽¹⁾ 的引文，较长的引文点一下即可展开。文章里没有的，我会直说。"
+        "[¹] 对应带 [¹] 的引文，较长的引文点一下即可展开。文章里没有的，我会直说。"
         "可以接着追问，比如“那2023年呢？”\n\n"
         "在群里，请 @我、回复我，或者用 /ask 加上问题。"
         "在任何聊天里写我的用户名加问题，就能把回答发到那里。\n\n"
