@@ -24,6 +24,7 @@ from rag.errors import (
 )
 
 if TYPE_CHECKING:
+    from bot.people import People
     from bot.settings import Settings
     from bot.wiring import App
     from rag.ingest import FileReport, Report
@@ -232,12 +233,36 @@ def serve(
 
 
 @cli.command()
-def telegram() -> None:
-    """Run the Telegram bot (polling)."""
+def telegram(
+    webhook: Annotated[
+        str, typer.Option(help="Public https address that Telegram calls; else the bot polls.")
+    ] = "",
+) -> None:
+    """Run the Telegram bot."""
     from bot import telegram as door
 
     with _app() as app:
-        door.run(app)
+        door.run(app, webhook)
+
+
+feedback = typer.Typer(no_args_is_help=True, help="What people thought of answers.")
+cli.add_typer(feedback, name="feedback")
+
+
+@feedback.command()
+def export(
+    path: Annotated[Path | None, typer.Argument(help="File to write; default: the screen.")] = None,
+) -> None:
+    """Write the votes as a question file for `wenbao evaluate`."""
+    from bot import feedback as room
+
+    with contextlib.closing(_people()) as people:
+        lines = room.lines(people)
+    if path is None:
+        sys.stdout.writelines(lines)
+        return
+    path.write_text("".join(lines), encoding="utf-8")
+    _say(f"{len(lines)} questions written to {path}")
 
 
 @cli.command()
@@ -311,6 +336,12 @@ def _app_over(corpus: Path | None) -> Iterator[tuple["App", "Report | None"]]:
         changed = {"home": Path(home), "model_cache": settings.models}
         with _app(settings.model_copy(update=changed)) as app:
             yield app, app.ingest([corpus])
+
+
+def _people() -> "People":
+    from bot.people import People
+
+    return People(_settings().home)
 
 
 def _records() -> "Records":

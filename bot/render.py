@@ -1,15 +1,13 @@
-"""An Answer as each door shows it: JSON, plain text, terminal, Telegram; pure.
+"""An Answer as each door shows it: JSON, plain text, terminal; pure.
 
 Articles, replies of models and questions are untrusted: what a person reads is made `harmless` and
 escaped; what a program reads (JSON) is verbatim. Makes no links and asks nobody anything.
+Telegram has a room of its own (render_telegram.py).
 """
 
-import html
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
-from typing import Literal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -17,8 +15,6 @@ from rich.text import Text
 
 from rag.types import Answer, Article, Citation, Hit
 
-TELEGRAM_UNITS = 4096  # UTF-16 code units of one message, counted after its entities are parsed
-TELEGRAM_ENTITIES = 100  # Telegram drops those that follow without a word
 TERMINAL_CELLS = 100  # longer lines are hard to read
 
 MARKER = re.compile(r"\[\d{1,4}\]")
@@ -112,7 +108,7 @@ _JOINED = (
     r"[\u0300-\u036f\u0483-\u0489\u064b-\u065f\u20d0-\u20ff\u3099\u309a\ufe0e\ufe0f\ufe20-\ufe2f"
     r"\U0001f3fb-\U0001f3ff]{0,8}"
 )
-_CLUSTER = re.compile(  # a whole marker, or what a reader takes for one character
+CLUSTER = re.compile(  # a whole marker, or what a reader takes for one character
     rf"\[\d{{1,4}}\]|[\U0001f1e6-\U0001f1ff]{{2}}|.{_JOINED}(?:\u200d.{_JOINED}){{0,8}}", re.DOTALL
 )
 
@@ -152,9 +148,9 @@ def sources(answer: Answer) -> list[Source]:
 def _source(quotes: Sequence[Sequence[Citation]]) -> Source:
     first = quotes[0][0]
     return Source(
-        title=_line(first.title),
-        date=_line(first.date),
-        source=_line(first.source),
+        title=one_line(first.title),
+        date=one_line(first.date),
+        source=one_line(first.source),
         quotes=tuple(
             ("".join(f"[{citation.n}]" for citation in same), harmless(same[0].quote).strip())
             for same in quotes
@@ -162,7 +158,8 @@ def _source(quotes: Sequence[Sequence[Citation]]) -> Source:
     )
 
 
-def _line(text: str) -> str:
+def one_line(text: str) -> str:
+    """The text, harmless and on one line."""
     return " ".join(harmless(text).split())
 
 
@@ -266,7 +263,7 @@ def _wrapped(paragraph: str, width: int) -> Iterator[str]:
 def _chopped(token: str, width: int) -> list[str]:
     """The token in parts of at most `width` cells; a wider character or marker stays whole."""
     parts, used = [""], 0
-    for cluster in _CLUSTER.findall(token):
+    for cluster in CLUSTER.findall(token):
         cells = cell_len(cluster)
         if parts[-1] and used + cells > width:
             parts.append("")
@@ -274,164 +271,3 @@ def _chopped(token: str, width: int) -> list[str]:
         parts[-1] += cluster
         used += cells
     return parts
-
-
-# --- Telegram ------------------------------------------------------------------------------------
-
-_TAGS = {
-    "": ("", ""),
-    "bold": ("<b>", "</b>"),
-    "italic": ("<i>", "</i>"),
-    "quote": ("<blockquote expandable>", "</blockquote>"),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class TelegramMessage:
-    """One message: `html` to send, `text` as it stands once the entities are parsed."""
-
-    html: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """Text of one kind, with the whitespace `before` it; no such space: it goes on from the last.
-
-    `before` is dropped where a message begins.
-    """
-
-    text: str
-    kind: Literal["", "bold", "italic", "quote"] = ""
-    before: str = ""
-
-
-_Block = tuple[_Run, ...]  # runs that stay in one message when they fit
-
-
-def telegram(answer: Answer, max_units: int = TELEGRAM_UNITS) -> list[TelegramMessage]:
-    """The messages that carry an answer: the answer, then each cited article once with its quotes.
-
-    A message holds at most `max_units` UTF-16 units of text. What is longer is cut between blocks,
-    then paragraphs, sentences, clauses, at last characters; a part that fits whole is never cut.
-    The texts put together are the unsplit text, but for whitespace at the seams.
-    """
-    parts = (part for block in _blocks(answer) for part in _fitting(block, max_units))
-    messages = (_message(page) for page in _pages(parts, max_units))
-    return [message for message in messages if message.text]
-
-
-def telegram_text(text: str) -> TelegramMessage:
-    """Our own words (short) as a message; titles in them are made harmless."""
-    clean = harmless(text).strip()
-    return TelegramMessage(html.escape(clean, quote=False), clean)
-
-
-def utf16_units(text: str) -> int:
-    """The length that Telegram counts: a character outside the first plane counts twice."""
-    return len(text.encode("utf-16-le", "surrogatepass")) // 2
-
-
-def _blocks(answer: Answer) -> Iterator[_Block]:
-    yield (_Run(harmless(answer.answer).strip()),)
-    if note := harmless(answer.note).strip():
-        yield (_Run(note, "italic", "\n\n"),)
-    for source in sources(answer):
-        runs = [
-            _Run(source.title, "bold", "\n\n"),
-            _Run(source.place(), "", "\n" if source.title else "\n\n"),
-        ]
-        head = [run for run in runs if run.text]
-        gap = "\n" if head else "\n\n"
-        for markers, quote in source.quotes:
-            yield (*head, _Run(f"{markers} {quote}", "quote", gap))
-            head, gap = [], "\n"
-
-
-def _fitting(block: _Block, max_units: int) -> list[_Block]:
-    """The block, or parts of it of which each fits; a heading stays with the first if it can."""
-    if _units(block) <= max_units:
-        return [block]
-    parts = [part for run in block for part in _cut(run, max_units)]
-    lead = next((n for n in range(len(block), 1, -1) if _units(parts[:n]) <= max_units), 1)
-    return [tuple(parts[:lead]), *((part,) for part in parts[lead:])]
-
-
-def _units(runs: Sequence[_Run]) -> int:
-    """The length of the runs at the head of a message."""
-    return sum(utf16_units(run.before + run.text) for run in runs) - len(runs[0].before)
-
-
-def _pages(parts: Iterable[_Block], max_units: int) -> Iterator[list[_Run]]:
-    """The parts in order, as many to a message as it takes."""
-    page: list[_Run] = []
-    units = entities = 0
-    for part in parts:
-        units += len(part[0].before) + _units(part)
-        entities += sum(bool(run.kind and run.before) for run in part)
-        if page and (units > max_units or entities >= TELEGRAM_ENTITIES):
-            yield page
-            page, units, entities = [], _units(part), len(part)
-        page += part
-    yield page
-
-
-_LEVELS = (
-    re.compile(r"\n\s*"),
-    re.compile(
-        r"[。！？!?；;…]+[”’」』》）)\]\"']*(?:\s*\[\d{1,4}\])*\s*"
-        r"|\.[”’)\]\"']*(?:\s*\[\d{1,4}\])*\s+"
-    ),
-    re.compile(r"[，、：,:]+\s*|\s+"),
-)
-
-
-def _cut(run: _Run, max_units: int) -> list[_Run]:
-    if not run.text:
-        return []
-    first, *rest = _pieces(run.text, max_units, _LEVELS)
-    return [replace(run, text=first), *(replace(run, text=text, before="") for text in rest)]
-
-
-def _pieces(text: str, max_units: int, levels: Sequence[re.Pattern[str]]) -> list[str]:
-    """Pieces that fit and make up the text, each as large a unit of language as can be."""
-    if utf16_units(text) <= max_units:
-        return [text]
-    if not levels:
-        return _CLUSTER.findall(text)
-    ends = (match.end() for match in levels[0].finditer(text))
-    parts = (text[start:end] for start, end in pairwise([0, *ends, len(text)]) if start < end)
-    return [piece for part in parts for piece in _pieces(part, max_units, levels[1:])]
-
-
-def _message(runs: Iterable[_Run]) -> TelegramMessage:
-    joined = _stripped(_joined(runs))
-    markup = (
-        run.before + _TAGS[run.kind][0] + html.escape(run.text, quote=False) + _TAGS[run.kind][1]
-        for run in joined
-    )
-    return TelegramMessage("".join(markup), "".join(run.before + run.text for run in joined))
-
-
-def _joined(runs: Iterable[_Run]) -> list[_Run]:
-    """The runs, each put together with those that go on from it."""
-    groups: list[list[_Run]] = []
-    for run in runs:
-        if groups and not run.before:
-            groups[-1].append(run)
-        elif run.text:
-            groups.append([run])
-    return [replace(group[0], text="".join(run.text for run in group)) for group in groups]
-
-
-def _stripped(runs: Sequence[_Run]) -> list[_Run]:
-    """The runs without whitespace at either end of the message."""
-    kept = list(runs)
-    while kept and not kept[0].text.strip():
-        kept.pop(0)
-    while kept and not kept[-1].text.strip():
-        kept.pop()
-    if kept:
-        kept[0] = replace(kept[0], text=kept[0].text.lstrip(), before="")
-        kept[-1] = replace(kept[-1], text=kept[-1].text.rstrip())
-    return kept

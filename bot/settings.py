@@ -4,6 +4,7 @@ Does not cover what belongs to one call (top-k, language), which the doors take 
 """
 
 import os
+import re
 from pathlib import Path
 
 from platformdirs import user_data_path
@@ -54,6 +55,35 @@ class Settings(BaseSettings):
     telegram_base_url: str = Field(
         "https://api.telegram.org/bot", description="Bot API server, if you run your own."
     )
+    telegram_admins: str = Field(
+        "", description="Telegram user ids of admins, comma-separated; they may index and ban."
+    )
+    telegram_allowed: str = Field(
+        "",
+        description="Telegram ids of users and groups that may ask, comma-separated; empty: all.",
+    )
+    telegram_webhook_url: str = Field(
+        "", description="Public https address for a webhook; empty: the bot polls."
+    )
+    telegram_webhook_secret: SecretStr = Field(
+        SecretStr(""),
+        description="Secret that Telegram sends with each update, 16 or more of A-Z a-z 0-9 _ -.",
+    )
+    telegram_user_minute: int = Field(
+        10, ge=0, le=1_000, description="Questions of one person a minute; 0: no limit."
+    )
+    telegram_user_day: int = Field(
+        300, ge=0, le=100_000, description="Questions of one person a day; 0: no limit."
+    )
+    telegram_chat_minute: int = Field(
+        20, ge=0, le=1_000, description="Questions in one group a minute; 0: no limit."
+    )
+    telegram_chat_day: int = Field(
+        1_000, ge=0, le=100_000, description="Questions in one group a day; 0: no limit."
+    )
+    telegram_file_mb: int = Field(
+        20, ge=1, le=20, description="Largest file that an admin may send for indexing, in MB."
+    )
     log_level: str = Field("WARNING", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Log.")
 
     @field_validator("llm")
@@ -63,6 +93,13 @@ class Settings(BaseSettings):
             raise ValueError("write openai:MODEL, for example openai:qwen2.5:7b")
         return value
 
+    @field_validator("telegram_admins", "telegram_allowed")
+    @classmethod
+    def _ids(cls, value: str) -> str:
+        if not all(re.fullmatch(r"-?\d{1,19}", part) for part in _parts(value)):
+            raise ValueError("write numbers, for example 12345,-100200300; /start shows yours")
+        return value
+
     @property
     def models(self) -> Path:
         """Where built models are kept."""
@@ -70,8 +107,19 @@ class Settings(BaseSettings):
 
     def keys(self) -> tuple[str, ...]:
         """The API keys that open the writing routes."""
-        parts = self.api_keys.get_secret_value().split(",")
-        return tuple(part.strip() for part in parts if part.strip())
+        return tuple(_parts(self.api_keys.get_secret_value()))
+
+    def admins(self) -> frozenset[int]:
+        """The Telegram users who may index and ban."""
+        return frozenset(map(int, _parts(self.telegram_admins)))
+
+    def allowed(self) -> frozenset[int]:
+        """The Telegram users and groups that may ask; none named: all."""
+        return frozenset(map(int, _parts(self.telegram_allowed)))
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def load() -> Settings:

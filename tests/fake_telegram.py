@@ -5,207 +5,32 @@
         telegram.private("hello")
         (reply,) = await telegram.replies(1)
 
-It judges as Telegram does, as far as a text bot can tell, and where Telegram mends in silence
-(nested quotations, a hundred entities) it refuses, so that a bot that passes here passes there.
-Not covered yet: edits, callbacks, inline queries, files, webhooks, privacy mode, drafts.
+Polling with offsets and one poller only, or a webhook with its secret and redelivery; messages,
+edits, drafts, taps on buttons, inline queries, files; privacy mode in groups; flood control and
+broken connections, by a schedule; Telegram's own limits, kept as a list of what broke them.
+Texts and buttons are judged by telegram_judge.py. Does not cover media, payments or channels'
+own features.
 """
 
 import asyncio
 import contextlib
 import itertools
 import json
+import random
 import re
 import time
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn, Self
+from typing import Any, Self
 from urllib.parse import parse_qs, unquote
 
-Json = dict[str, Any]
+import httpx
 
-MAX_UNITS = 4096
-MAX_ENTITIES = 100
+from telegram_judge import Json, Refused, judge, judged_markup, units
+
 GENERAL_USER = {"id": 501, "is_bot": False, "first_name": "Lin", "language_code": "en"}
-
-
-class Refused(Exception):
-    """What the Bot API answers with `"ok": false`."""
-
-    def __init__(self, code: int, description: str, **parameters: int) -> None:
-        super().__init__(description)
-        self.code = code
-        self.description = description
-        self.parameters = parameters
-
-
-# --- HTML as Telegram judges it ------------------------------------------------------------------
-
-_KINDS = {
-    **dict.fromkeys(("b", "strong"), "bold"),
-    **dict.fromkeys(("i", "em"), "italic"),
-    **dict.fromkeys(("u", "ins"), "underline"),
-    **dict.fromkeys(("s", "strike", "del"), "strikethrough"),
-    "tg-spoiler": "spoiler",
-    "span": "spoiler",
-    "a": "text_link",
-    "code": "code",
-    "pre": "pre",
-    "blockquote": "blockquote",
-}
-_NAMED = {"lt": "<", "gt": ">", "amp": "&", "quot": '"'}
-_ENTITY = re.compile(r"&(?:#(\d{1,7})|#[xX]([0-9a-fA-F]{1,6})|([a-z]+));?")
-_TAG = re.compile(r"<(/?)([a-zA-Z0-9-]*)((?:[^<>\"']|\"[^\"]*\"|'[^']*')*)>")
-_ATTRIBUTE = re.compile(r"\s*([^\s=>\"']+)(?:\s*=\s*(\"[^\"]*\"|'[^']*'|[^\s\"'>]+))?")
-_DROPPED = re.compile("[\r\u2028-\u202e\u0333\u033f\u030a]")
-_BLANKED = re.compile("[\x00-\x09\x0b\x0c\x0e-\x1f]")
-
-
-def cleaned(text: str) -> str:
-    """The text as Telegram keeps it: some signs vanish, other controls become spaces."""
-    return _BLANKED.sub(" ", _DROPPED.sub("", text))
-
-
-@dataclass(frozen=True, slots=True)
-class Parsed:
-    """A text without its markup, and the entities, in UTF-16 units."""
-
-    text: str
-    entities: tuple[Json, ...] = ()
-
-
-@dataclass(slots=True)
-class _Open:
-    name: str
-    kind: str
-    start: int
-
-
-def judge(text: str, parse_mode: str = "") -> Parsed:
-    """What Telegram makes of the text of a message.
-
-    Raises:
-        Refused: 400, in Telegram's words.
-    """
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise Refused(400, "Bad Request: strings must be encoded in UTF-8") from None
-    if parse_mode not in ("", "HTML"):
-        raise Refused(400, "Bad Request: unsupported parse_mode")
-    parsed = _trimmed(_parsed(text) if parse_mode else Parsed(cleaned(text)))
-    if not parsed.text:
-        raise Refused(400, "Bad Request: message text is empty")
-    if units(parsed.text) > MAX_UNITS:
-        raise Refused(400, "Bad Request: message is too long")
-    if len(parsed.entities) > MAX_ENTITIES:
-        raise Refused(400, "Bad Request: too many entities (Telegram would drop some)")
-    return parsed
-
-
-def units(text: str) -> int:
-    """UTF-16 code units."""
-    return len(text.encode("utf-16-le")) // 2
-
-
-def _parsed(markup: str) -> Parsed:
-    out: list[str] = []
-    length = position = 0
-    stack: list[_Open] = []
-    entities: list[Json] = []
-    while position < len(markup):
-        char = markup[position]
-        if char == "<":
-            position = _tag(markup, position, length, stack, entities)
-            continue
-        match = _ENTITY.match(markup, position) if char == "&" else None
-        piece = _decoded(match) if match else None
-        position += len(match[0]) if match and piece is not None else 1
-        kept = cleaned(char if piece is None else piece)
-        out.append(kept)
-        length += units(kept)
-    if stack:
-        _bad_markup(f'can\'t find end tag corresponding to start tag "{stack[-1].name}"')
-    entities.sort(key=lambda entity: (entity["offset"], -entity["length"]))
-    return Parsed("".join(out), tuple(entities))
-
-
-def _decoded(match: re.Match[str]) -> str | None:
-    decimal, hexadecimal, name = match.groups()
-    if name:
-        return _NAMED.get(name)
-    code = int(decimal) if decimal else int(hexadecimal, 16)
-    return chr(code) if 0 < code < 0x110000 and not 0xD800 <= code < 0xE000 else None
-
-
-def _tag(markup: str, at: int, length: int, stack: list[_Open], entities: list[Json]) -> int:
-    """Reads the tag at `at`; gives the position after it."""
-    match = _TAG.match(markup, at)
-    offset = len(markup[:at].encode())
-    if not match:
-        _bad_markup(f"unclosed start tag at byte offset {offset}")
-    name = match[2].lower()
-    if match[1]:
-        _close(name, offset, length, stack, entities)
-        return match.end()
-    attributes = dict(_attributes(match[3], offset))
-    if name not in _KINDS or (name == "span" and attributes.get("class") != "tg-spoiler"):
-        _bad_markup(f'unsupported start tag "{name}" at byte offset {offset}')
-    kind = _KINDS[name]
-    if kind == "blockquote" and "expandable" in attributes:
-        kind = "expandable_blockquote"
-    around = [each.kind for each in stack]
-    if any(each in ("pre", "code") for each in around):
-        _bad_markup(f"entities can't be nested in code at byte offset {offset}")
-    if "blockquote" in kind and any("blockquote" in each for each in around):
-        _bad_markup(f"blockquote entities can't be nested, at byte offset {offset}")
-    stack.append(_Open(name, kind, length))
-    return match.end()
-
-
-def _attributes(text: str, offset: int) -> Iterator[tuple[str, str]]:
-    position = 0
-    text = text.rstrip()
-    while position < len(text):
-        match = _ATTRIBUTE.match(text, position)
-        if not match:
-            _bad_markup(f"empty attribute name in the tag at byte offset {offset}")
-        yield match[1].lower(), (match[2] or "").strip("\"'")
-        position = match.end()
-
-
-def _close(name: str, offset: int, length: int, stack: list[_Open], entities: list[Json]) -> None:
-    if not stack:
-        _bad_markup(f"unexpected end tag at byte offset {offset}")
-    opened = stack.pop()
-    if name not in ("", opened.name):
-        _bad_markup(
-            f'unmatched end tag at byte offset {offset}, expected "</{opened.name}>", '
-            f'found "</{name}>"'
-        )
-    if length > opened.start:
-        entities.append(
-            {"type": opened.kind, "offset": opened.start, "length": length - opened.start}
-        )
-
-
-def _bad_markup(reason: str) -> NoReturn:
-    raise Refused(400, f"Bad Request: can't parse entities: {reason}")
-
-
-def _trimmed(parsed: Parsed) -> Parsed:
-    """Without the whitespace at both ends; entities are moved and clipped."""
-    space = " \n\t\xa0"
-    text = parsed.text.lstrip(space)
-    shift = units(parsed.text) - units(text)
-    text = text.rstrip(space)
-    entities = []
-    for entity in parsed.entities:
-        start = max(entity["offset"] - shift, 0)
-        end = min(entity["offset"] + entity["length"] - shift, units(text))
-        if end > start:
-            entities.append({**entity, "offset": start, "length": end - start})
-    return Parsed(text, tuple(entities))
+MESSAGES = ("sendmessage", "editmessagetext", "editmessagereplymarkup")  # what limits count
 
 
 # --- the server ----------------------------------------------------------------------------------
@@ -224,6 +49,8 @@ class Sent:
     thread_id: int | None
     preview: bool
     at: float
+    buttons: tuple[tuple[str, str], ...] = ()  # (text, callback data), all rows
+    choices: tuple[str, ...] = ()
 
     def parts(self, kind: str) -> list[str]:
         """The texts of the entities of one kind."""
@@ -252,6 +79,60 @@ class _Flood:
 
 
 @dataclass
+class Storm:
+    """A share of messages that meet flood control, and a share whose connection breaks."""
+
+    floods: float = 0.0
+    drops: float = 0.0
+    retry_after: float = 1.0
+    dice: random.Random = field(default_factory=lambda: random.Random(7))
+    flooded: int = 0
+    dropped: int = 0
+    struck: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
+    _until: dict[int, float] = field(default_factory=dict)
+
+    def strike(self, chat_id: int, now: float) -> bool:
+        """Maybe refuses a message; True if it came before a retry_after was over."""
+        if now < self._until.get(chat_id, 0.0):
+            return True
+        fate = self.dice.random()
+        if fate < self.floods + self.drops:
+            self.struck[chat_id].append(now)
+        if fate < self.floods:
+            self.flooded += 1
+            self._until[chat_id] = now + self.retry_after
+            raise Refused(429, "Too Many Requests", retry_after=self.retry_after)
+        if fate < self.floods + self.drops:
+            self.dropped += 1
+            raise ConnectionAbortedError
+        return False
+
+
+@dataclass
+class Limits:
+    """How many messages in how many seconds Telegram takes; `broken` says what was too much."""
+
+    chat: tuple[int, float] = (1, 1.0)
+    group: tuple[int, float] = (20, 60.0)
+    overall: tuple[int, float] = (30, 1.0)
+    broken: list[str] = field(default_factory=list)
+    _seen: dict[object, deque[float]] = field(default_factory=lambda: defaultdict(deque))
+
+    def arrived(self, chat_id: int, now: float) -> None:
+        """Counts a message."""
+        rules = {("chat", chat_id): self.chat, "overall": self.overall}
+        if chat_id < 0:
+            rules["group", chat_id] = self.group
+        for name, (most, seconds) in rules.items():
+            seen = self._seen[name]
+            while seen and seen[0] <= now - seconds:
+                seen.popleft()
+            seen.append(now)
+            if len(seen) > most:
+                self.broken.append(f"{name}: {len(seen)} in {seconds} s")
+
+
+@dataclass
 class FakeTelegram:
     """The server and the people who write to the bot. State outlives `stop` and `start`."""
 
@@ -260,10 +141,19 @@ class FakeTelegram:
     port: int = 0
     sent: list[Sent] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
+    edits: list[Sent] = field(default_factory=list)
+    drafts: list[Call] = field(default_factory=list)
+    toasts: list[str] = field(default_factory=list)  # what taps were answered with
+    inline: list[Json] = field(default_factory=list)  # what inline queries were answered with
     commands: dict[str, list[Json]] = field(default_factory=dict)
     blocked: set[int] = field(default_factory=set)
     impatient: int = 0  # calls that came before a retry_after was over
     webhook: str = ""
+    privacy: bool = True
+    storm: Storm = field(default_factory=Storm)
+    limits: Limits | None = None
+    delivered: list[int] = field(default_factory=list)  # HTTP statuses of the webhook
+    redeliver_s: float = 0.1
 
     def __post_init__(self) -> None:
         """Makes what belongs to this server alone."""
@@ -273,6 +163,7 @@ class FakeTelegram:
         self._clients: set[asyncio.Task[None]] = set()
         self._news = asyncio.Condition()
         self._updates: list[Json] = []
+        self._history: list[Json] = []
         self._update_ids = itertools.count(700_000_001)
         self._message_ids: dict[int, Iterator[int]] = defaultdict(lambda: itertools.count(11))
         self._chats: dict[int, Json] = {}
@@ -282,6 +173,11 @@ class FakeTelegram:
         self._allowed: list[str] = []
         self._floods: dict[str, _Flood] = {}
         self._drops: Counter[str] = Counter()
+        self._late_drops: Counter[str] = Counter()
+        self._files: dict[str, bytes] = {}
+        self._secret = ""
+        self._courier: asyncio.Task[None] | None = None
+        self._queries: set[str] = set()
 
     @property
     def base_url(self) -> str:
@@ -309,6 +205,10 @@ class FakeTelegram:
         self._server.close()
         for writer in list(self._open):
             writer.close()
+        if self._courier:
+            self._courier.cancel()
+            await asyncio.gather(self._courier, return_exceptions=True)
+            self._courier = None
         for task in list(self._clients):
             task.cancel()
         await asyncio.gather(*self._clients, return_exceptions=True)
@@ -324,6 +224,10 @@ class FakeTelegram:
     def drop(self, method: str, times: int = 1) -> None:
         """Close the connection of the next calls before they do anything."""
         self._drops[method.lower()] += times
+
+    def drop_reply(self, method: str, times: int = 1) -> None:
+        """Do what the next calls ask for, then close the connection without a word."""
+        self._late_drops[method.lower()] += times
 
     def private(self, text: str, user_id: int = 501, language: str = "en", **more: Any) -> Json:
         """A person writes to the bot; the message as the bot gets it."""
@@ -351,8 +255,53 @@ class FakeTelegram:
     def edit(self, message: Json, text: str) -> Json:
         """A person edits a message."""
         edited = message | {"text": text, "edit_date": int(time.time())}
+        edited["entities"] = _noticed(text)
+        self._keep(edited)
         self._push("edited_message", edited)
         return edited
+
+    def file(self, content: bytes, name: str, user_id: int = 501, size: int | None = None) -> Json:
+        """A person sends a file in private."""
+        file_id = f"file-{len(self._files)}"
+        self._files[file_id] = content
+        document = {
+            "file_id": file_id,
+            "file_unique_id": f"unique-{file_id}",
+            "file_name": name,
+            "file_size": len(content) if size is None else size,
+        }
+        return self.private("", user_id=user_id, document=document)
+
+    def tap(self, sent: Sent, text: str, user_id: int = 501, language: str = "en") -> None:
+        """A person taps the button whose text begins so, under a message as it is now."""
+        message = self._messages[sent.chat_id, sent.message_id]
+        rows = message["reply_markup"]["inline_keyboard"]
+        data = next(b["callback_data"] for row in rows for b in row if b["text"].startswith(text))
+        query_id = str(next(self._update_ids))
+        self._queries.add(query_id)
+        self._push(
+            "callback_query",
+            {
+                "id": query_id,
+                "from": GENERAL_USER | {"id": user_id, "language_code": language},
+                "message": message,
+                "chat_instance": "1",
+                "data": data,
+            },
+        )
+
+    def ask_inline(self, text: str, user_id: int = 501) -> None:
+        """A person types the bot's name and a question in some chat."""
+        query_id = str(next(self._update_ids))
+        self._queries.add(query_id)
+        user = GENERAL_USER | {"id": user_id}
+        self._push("inline_query", {"id": query_id, "from": user, "query": text, "offset": ""})
+
+    def again(self, message: Json) -> None:
+        """Delivers an update a second time, as a redelivery does."""
+        update = next(u for u in self._history if message in u.values())
+        self._updates.append(update)
+        self._tell()
 
     def message(self, chat_id: int, message_id: int) -> Json:
         """A message by its id, for a test to answer to."""
@@ -402,8 +351,28 @@ class FakeTelegram:
         self._messages[int(message["chat"]["id"]), int(message["message_id"])] = message
 
     def _push(self, kind: str, payload: Json) -> None:
-        self._updates.append({"update_id": next(self._update_ids), kind: payload})
+        if self.privacy and not self._is_for_bot(kind, payload):
+            return
+        update = {"update_id": next(self._update_ids), kind: payload}
+        self._updates.append(update)
+        self._history = [*self._history[-50:], update]
         self._tell()
+
+    def _is_for_bot(self, kind: str, payload: Json) -> bool:
+        """What privacy mode lets through: commands, mentions of the bot, replies to it."""
+        if kind not in ("message", "edited_message") or payload["chat"]["type"] == "private":
+            return True
+        to = payload.get("reply_to_message", {}).get("from", {})
+        text = payload.get("text", "")
+        for entity in payload.get("entities", ()):
+            start = entity["offset"]
+            raw = text.encode("utf-16-le")[2 * start : 2 * (start + entity["length"])]
+            named = raw.decode("utf-16-le").lower().partition("@")[2]
+            if entity["type"] == "bot_command" and named in ("", self.username.lower()):
+                return True
+            if entity["type"] == "mention" and named == self.username.lower():
+                return True
+        return bool(to.get("id") == self.bot_id)
 
     def _tell(self) -> None:
         async def tell() -> None:
@@ -440,6 +409,8 @@ class FakeTelegram:
     async def _replied(self, path: str, parameters: Json) -> bytes | None:
         """The bytes of the response; None closes the connection instead."""
         try:
+            if path.startswith("/file/"):
+                return self._file(path)
             result = await self._called(path, parameters)
         except Refused as exc:
             return _response(
@@ -471,7 +442,30 @@ class FakeTelegram:
             self._drops[name] -= 1
             raise ConnectionAbortedError
         self._flooded(name)
-        return await method(self, {name: _value(name, raw) for name, raw in parameters.items()})
+        values = {key: _value(key, raw) for key, raw in parameters.items()}
+        chat_id = (
+            int(values.get("chat_id", 0))
+            if str(values.get("chat_id", 0)).lstrip("-").isdigit()
+            else 0
+        )
+        if name in MESSAGES:
+            now = time.monotonic()
+            self.impatient += self.storm.strike(chat_id, now)
+            if self.limits:
+                self.limits.arrived(chat_id, now)
+        result = await method(self, values)
+        if self._late_drops[name]:
+            self._late_drops[name] -= 1
+            raise ConnectionAbortedError
+        return result
+
+    def _file(self, path: str) -> bytes:
+        token, _, name = path.removeprefix("/file/bot").partition("/")
+        content = self._files.get(name.removeprefix("documents/"))
+        if unquote(token) != self.token or content is None:
+            return _response(404, {"ok": False, "error_code": 404, "description": "Not Found"})
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(content)}\r\n\r\n"
+        return head.encode() + content
 
     def _flooded(self, name: str) -> None:
         flood = self._floods.get(name)
@@ -498,11 +492,42 @@ class FakeTelegram:
             "username": self.username,
             "can_join_groups": True,
             "can_read_all_group_messages": False,
-            "supports_inline_queries": False,
+            "supports_inline_queries": True,
         }
 
     async def _get_me(self, parameters: Json) -> Json:
         return self._me()
+
+    async def _set_webhook(self, parameters: Json) -> bool:
+        url = str(parameters.get("url", ""))
+        if not re.match(r"https?://[^/]+/", url):
+            raise Refused(400, "Bad Request: bad webhook: invalid URL")
+        secret = str(parameters.get("secret_token", ""))
+        if not re.fullmatch(r"[A-Za-z0-9_-]{0,256}", secret):
+            raise Refused(400, "Bad Request: secret token contains unallowed characters")
+        self.webhook, self._secret = url, secret
+        if "allowed_updates" in parameters:
+            self._allowed = list(parameters["allowed_updates"])
+        self._courier = self._courier or asyncio.create_task(self._deliver())
+        return True
+
+    async def _deliver(self) -> None:
+        """Brings each update to the webhook until it says 200; then it is confirmed."""
+        headers = {"X-Telegram-Bot-Api-Secret-Token": self._secret} if self._secret else {}
+        async with httpx.AsyncClient(timeout=5) as client:
+            while True:
+                async with self._news:
+                    await self._news.wait_for(lambda: self.webhook and self._wanted())
+                update = self._wanted()[0]
+                try:
+                    reply = await client.post(self.webhook, json=update, headers=headers)
+                    self.delivered.append(reply.status_code)
+                except httpx.HTTPError:
+                    self.delivered.append(0)
+                if self.delivered[-1] == 200:
+                    self._updates.remove(update)
+                else:
+                    await asyncio.sleep(self.redeliver_s)
 
     async def _delete_webhook(self, parameters: Json) -> bool:
         self.webhook = ""
@@ -519,7 +544,12 @@ class FakeTelegram:
                 raise Refused(400, "Bad Request: BOT_COMMAND_INVALID")
             if not 1 <= len(each["description"]) <= 256:
                 raise Refused(400, "Bad Request: BOT_COMMAND_DESCRIPTION_INVALID")
-        self.commands[str(parameters.get("language_code", ""))] = commands
+        scope = parameters.get("scope") or {"type": "default"}
+        if scope["type"] == "chat":
+            self._addressed(scope)
+        place = "".join(str(scope[key]) for key in ("type", "chat_id") if key in scope)
+        name = f"{place} {parameters.get('language_code', '')}".strip()
+        self.commands[name] = commands
         return True
 
     async def _get_updates(self, parameters: Json) -> list[Json]:
@@ -566,8 +596,6 @@ class FakeTelegram:
 
     async def _send_message(self, parameters: Json) -> Json:
         chat = self._addressed(parameters)
-        markup = str(parameters.get("text", ""))
-        parsed = judge(markup, str(parameters.get("parse_mode", "")))
         reply_to = self._replied_to(chat["id"], parameters.get("reply_parameters") or {})
         thread = int(parameters["message_thread_id"]) if "message_thread_id" in parameters else None
         message: Json = {
@@ -575,33 +603,126 @@ class FakeTelegram:
             "from": self._me(),
             "chat": chat,
             "date": int(time.time()),
-            "text": parsed.text,
         }
-        if parsed.entities:
-            message["entities"] = list(parsed.entities)
         if reply_to:
             message["reply_to_message"] = {
                 key: value for key, value in reply_to.items() if key != "reply_to_message"
             }
         if thread:
             message |= {"message_thread_id": thread, "is_topic_message": True}
-        self._keep(message)
-        preview = parameters.get("link_preview_options") or {}
-        self.sent.append(
-            Sent(
-                chat_id=chat["id"],
-                message_id=message["message_id"],
-                text=parsed.text,
-                entities=parsed.entities,
-                markup=markup,
-                reply_to=reply_to["message_id"] if reply_to else None,
-                thread_id=thread,
-                preview=not preview.get("is_disabled", False),
-                at=time.monotonic(),
-            )
-        )
+        self.sent.append(self._shown(message, parameters))
         self._tell()
         return message
+
+    async def _edit_message_text(self, parameters: Json) -> Json:
+        message = self._own(parameters)
+        before = {key: message.get(key) for key in ("text", "entities", "reply_markup")}
+        made = self._shown(message, parameters)
+        if before == {key: message.get(key) for key in before}:
+            raise Refused(400, "Bad Request: message is not modified")
+        self.edits.append(made)
+        self._tell()
+        return message
+
+    async def _edit_message_reply_markup(self, parameters: Json) -> Json:
+        message = self._own(parameters)
+        markup = judged_markup(parameters["reply_markup"])
+        if message.get("reply_markup") == markup:
+            raise Refused(400, "Bad Request: message is not modified")
+        message["reply_markup"] = markup
+        self._keep(message)
+        self._tell()
+        return message
+
+    def _own(self, parameters: Json) -> Json:
+        """A message of the bot's that it may edit."""
+        chat = self._addressed(parameters)
+        message = self._messages.get((chat["id"], int(parameters["message_id"])))
+        if not message:
+            raise Refused(400, "Bad Request: message to edit not found")
+        if message["from"]["id"] != self.bot_id:
+            raise Refused(400, "Bad Request: message can't be edited")
+        return dict(message)
+
+    def _shown(self, message: Json, parameters: Json) -> Sent:
+        """Puts text and buttons into a message and keeps it."""
+        markup = str(parameters.get("text", ""))
+        parsed = judge(markup, str(parameters.get("parse_mode", "")))
+        message["text"], message["entities"] = parsed.text, list(parsed.entities)
+        message.pop("reply_markup", None)
+        given = parameters.get("reply_markup")
+        buttons = judged_markup(given) if given else {}
+        if "inline_keyboard" in buttons:
+            message["reply_markup"] = buttons
+        self._keep(message)
+        preview = parameters.get("link_preview_options") or {}
+        rows = buttons.get("inline_keyboard", ())
+        return Sent(
+            chat_id=message["chat"]["id"],
+            message_id=message["message_id"],
+            text=parsed.text,
+            entities=parsed.entities,
+            markup=markup,
+            reply_to=message.get("reply_to_message", {}).get("message_id"),
+            thread_id=message.get("message_thread_id"),
+            preview=not preview.get("is_disabled", False),
+            at=time.monotonic(),
+            buttons=tuple((b["text"], b["callback_data"]) for row in rows for b in row),
+            choices=tuple(b["text"] for row in buttons.get("keyboard", ()) for b in row),
+        )
+
+    async def _send_message_draft(self, parameters: Json) -> bool:
+        chat = self._addressed(parameters)
+        if chat["type"] != "private":
+            raise Refused(400, "Bad Request: TEXTDRAFT_PEER_INVALID")
+        if not int(parameters.get("draft_id", 0)):
+            raise Refused(400, "Bad Request: RANDOM_ID_INVALID")
+        judge(str(parameters.get("text", "")), str(parameters.get("parse_mode", "")))
+        self.drafts.append(Call("sendMessageDraft", parameters, time.monotonic()))
+        return True
+
+    async def _answer_callback_query(self, parameters: Json) -> bool:
+        self._asked(parameters, "callback_query_id")
+        text = str(parameters.get("text", ""))
+        if len(text) > 200:
+            raise Refused(400, "Bad Request: MESSAGE_TOO_LONG")
+        self.toasts.append(text)
+        self._tell()
+        return True
+
+    async def _answer_inline_query(self, parameters: Json) -> bool:
+        self._asked(parameters, "inline_query_id")
+        results = parameters.get("results", [])
+        if len(results) > 50 or len({each["id"] for each in results}) < len(results):
+            raise Refused(400, "Bad Request: RESULT_ID_DUPLICATE")
+        for each in results:
+            if not 1 <= len(each["id"].encode()) <= 64 or not each.get("title"):
+                raise Refused(400, "Bad Request: RESULT_ID_INVALID")
+            content = each["input_message_content"]
+            judge(content["message_text"], content.get("parse_mode", ""))
+            if not content.get("link_preview_options", {}).get("is_disabled"):
+                raise Refused(400, "Bad Request: a preview of links was left on")
+        self.inline.append(parameters)
+        self._tell()
+        return True
+
+    def _asked(self, parameters: Json, key: str) -> None:
+        if parameters.get(key) not in self._queries:
+            raise Refused(
+                400,
+                "Bad Request: query is too old and response timeout expired or query ID is invalid",
+            )
+        self._queries.discard(str(parameters[key]))
+
+    async def _get_file(self, parameters: Json) -> Json:
+        file_id = str(parameters.get("file_id"))
+        if file_id not in self._files:
+            raise Refused(400, "Bad Request: invalid file_id")
+        return {
+            "file_id": file_id,
+            "file_unique_id": f"unique-{file_id}",
+            "file_path": f"documents/{file_id}",
+        }
 
     def _addressed(self, parameters: Json) -> Json:
         chat_id = int(parameters.get("chat_id", 0))
@@ -635,6 +756,13 @@ _METHODS = {
     "setmycommands": FakeTelegram._set_my_commands,
     "sendmessage": FakeTelegram._send_message,
     "sendchataction": FakeTelegram._send_chat_action,
+    "sendmessagedraft": FakeTelegram._send_message_draft,
+    "editmessagetext": FakeTelegram._edit_message_text,
+    "editmessagereplymarkup": FakeTelegram._edit_message_reply_markup,
+    "answercallbackquery": FakeTelegram._answer_callback_query,
+    "answerinlinequery": FakeTelegram._answer_inline_query,
+    "getfile": FakeTelegram._get_file,
+    "setwebhook": FakeTelegram._set_webhook,
 }
 
 
@@ -667,7 +795,10 @@ async def _request(reader: asyncio.StreamReader) -> tuple[str, Json] | None:
     return path, {name: values[-1] for name, values in form.items()}
 
 
-_STRUCTURED = {"allowed_updates", "commands", "reply_parameters", "link_preview_options", "scope"}
+_STRUCTURED = {
+    *("allowed_updates", "commands", "reply_parameters", "link_preview_options", "scope"),
+    *("reply_markup", "results", "button"),
+}
 
 
 def _value(name: str, value: Any) -> Any:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot import render
+from bot import render, render_telegram
 from rag import citations, evaluate
 from rag.citations import Cited, Line, Support
 from rag.types import Answer, Article, Citation
@@ -248,6 +248,6 @@ def test_every_answer_can_be_shown_on_every_door(
     cited = render.to_json(answer)["citations"]
     assert isinstance(cited, list)
     assert len(cited) == len(answer.citations)
-    shown = "\n".join(message.text for message in render.telegram(answer))
+    shown = "\n".join(message.text for message in render_telegram.messages(answer))
     for citation in answer.citations:
-        assert f"[{citation.n}]" in shown
+        assert render_telegram.marked(f"[{citation.n}]") in shown

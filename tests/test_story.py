@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from bot import api, render
+from bot import api, render, render_telegram
 from bot.settings import Settings
 from bot.wiring import App, open_app
 from conftest import ROOT, SAMPLE
@@ -81,13 +81,13 @@ async def test_every_door_gives_the_same_answer(
     shell = await asyncio.to_thread(on_the_command_line, app, question)
     assert same(shell) == same(http)
 
-    messages = render.telegram(answer)
+    messages = render_telegram.messages(answer)
     text = "\n".join(message.text for message in messages)
     for citation in http["citations"]:
         article = (await client.get(f"/v1/articles/{citation['article_id']}")).json()
         assert article["text"][citation["start"] : citation["end"]] == citation["quote"]
         assert citation["quote"] in text
-        assert f"[{citation['n']}]" in text
+        assert render_telegram.marked(f"[{citation['n']}]") in text
     assert bool(http["citations"]) is not http["abstained"]
 
 

@@ -1,0 +1,206 @@
+"""Who may do what on Telegram: bans, invitations, limits, and what admins do."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bot.telegram import admin
+from bot.telegram.admin import file_name
+from fake_telegram import FakeTelegram
+from rag.ingest import Watcher
+from telegram_house import ADMIN, ARTICLE, QUESTION, FakeApp, app_for, polling
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[FakeTelegram]:
+    async with FakeTelegram() as made:
+        yield made
+
+
+@pytest.fixture
+async def app(server: FakeTelegram, tmp_path: Path) -> AsyncIterator[FakeApp]:
+    made = app_for(server, tmp_path)
+    async with polling(made):
+        yield made
+
+
+# --- limits
+
+
+async def test_a_person_over_the_limit_hears_so_once_and_others_are_served(
+    server: FakeTelegram, tmp_path: Path
+) -> None:
+    app = app_for(server, tmp_path, telegram_user_minute=2)
+    async with polling(app):
+        for n in range(5):
+            server.private(f"{n}?")
+        await server.replies(3)
+        server.private("other?", user_id=7)
+        for _ in range(3):
+            server.private("admin?", user_id=ADMIN)
+        await server.replies(7)
+    mine = [sent.text for sent in server.sent if sent.chat_id == 501]
+    assert mine[:2] == ["Nothing on: 0?", "Nothing on: 1?"]
+    assert mine[2].startswith("That's a lot of questions at once")
+    assert len(mine) == 3
+    assert len([sent for sent in server.sent if sent.chat_id == ADMIN]) == 3
+
+
+async def test_a_group_has_a_limit_for_the_day(server: FakeTelegram, tmp_path: Path) -> None:
+    async with polling(app_for(server, tmp_path, telegram_chat_day=1)):
+        server.group("/ask a?", user_id=1)
+        server.group("/ask 甲？", user_id=2)
+        replies = await server.replies(2)
+    assert replies[1].text.startswith("今天的提问次数用完了")
+
+
+# --- who may ask
+
+
+async def test_a_banned_person_hears_so_once_and_gets_no_answer(
+    server: FakeTelegram, app: FakeApp
+) -> None:
+    server.private("/ban 501", user_id=ADMIN)
+    await server.replies(1)
+    for _ in range(3):
+        server.private(QUESTION)
+    server.group(f"/ask {QUESTION}")
+    await server.replies(1, chat_id=501)
+    await asyncio.sleep(0.3)  # until all of them were passed over
+    server.private("/unban 501", user_id=ADMIN)
+    await server.replies(2, chat_id=ADMIN)
+    server.private("again?")
+    replies = await server.replies(2, chat_id=501)
+    assert "decided so" in replies[0].text
+    assert replies[1].text == "Nothing on: again?"
+    assert app.answerer.asked == ["again?"]
+
+
+async def test_someone_is_banned_by_a_reply_and_an_admin_never_is(
+    server: FakeTelegram, app: FakeApp
+) -> None:
+    rude = server.group("rude", user_id=7)
+    server.group("/ban", user_id=ADMIN, reply_to_message=rude)
+    server.group(f"/ban {ADMIN}", user_id=ADMIN)
+    replies = await server.replies(2)
+    assert replies[0].text.startswith("7 gets no answers")
+    assert replies[1].text.startswith("Reply to a message of theirs")
+
+
+async def test_a_closed_bot_answers_invited_people_and_groups_only(
+    server: FakeTelegram, tmp_path: Path
+) -> None:
+    app = app_for(server, tmp_path, telegram_allowed="1, -1001")
+    async with polling(app):
+        server.private("one?", user_id=1)
+        server.private("two?", user_id=2)
+        server.group("/ask group?", user_id=3)
+        server.group("/ask elsewhere?", chat_id=-1009, user_id=3)
+        await server.replies(3)
+        assert "your number is 2" in (await server.replies(1, chat_id=2))[0].text
+        server.private("/allow 2", user_id=ADMIN)
+        await server.replies(1, chat_id=ADMIN)
+        server.private("two?", user_id=2)
+        await server.replies(2, chat_id=2)
+    assert sorted(app.answerer.asked) == ["group?", "one?", "two?"]
+    assert not [sent for sent in server.sent if sent.chat_id == -1009]
+
+
+# --- what admins do
+
+
+async def test_stats_count_what_is_indexed_and_asked(server: FakeTelegram, app: FakeApp) -> None:
+    server.private(QUESTION)
+    (reply,) = await server.replies(1)
+    server.tap(reply, "👍")
+    await server.until_called("editMessageReplyMarkup")
+    server.private("/stats", user_id=ADMIN)
+    text = (await server.replies(2))[1].text
+    assert "1 articles, 7 passages, 1 files" in text
+    assert "1 questions by 1 people" in text
+    assert "1 up, 0 down" in text
+
+
+async def test_a_file_that_an_admin_sends_is_indexed_with_progress(
+    server: FakeTelegram, app: FakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admin, "STEP_S", 0.05)
+    gate = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def steps(watcher: Watcher) -> None:
+        watcher.step("passages", 3, 8)
+        asyncio.run_coroutine_threadsafe(gate.wait(), loop).result()
+
+    app.ingest_steps = steps
+    server.file("第一版".encode(), "../../第 一版.txt", user_id=ADMIN)
+    (told,) = await server.replies(1)
+    assert told.text == "Reading 第 一版.txt … 3 of 8"
+    gate.set()
+    await server.until_called("editMessageText")
+    await asyncio.sleep(0.1)
+    assert server.edits[-1].text == (
+        "第 一版.txt: 2 added, 1 updated, 0 unchanged. 3 articles in all."
+    )
+    assert app.ingested == {"第 一版.txt": "第一版".encode()}
+    assert (app.settings.home / admin.FOLDER / "第 一版.txt").is_file()
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "words"),
+    [
+        pytest.param("page.pdf", None, "I can index .txt pages", id="type"),
+        pytest.param("page.txt", 30_000_000, "too large: up to 20 MB", id="size"),
+    ],
+)
+async def test_a_file_of_another_type_or_too_large_is_refused(
+    server: FakeTelegram, app: FakeApp, name: str, size: int | None, words: str
+) -> None:
+    server.file(b"x", name, user_id=ADMIN, size=size)
+    (reply,) = await server.replies(1)
+    assert words in reply.text
+    assert not server.called("getFile")
+
+
+async def test_a_file_that_can_t_be_read_is_told_with_the_reason(
+    server: FakeTelegram, app: FakeApp
+) -> None:
+    app.failed = "page.txt holds no article; give a file with a newspaper page's text."
+    server.file(b"x", "page.txt", user_id=ADMIN)
+    (reply,) = await server.replies(1)
+    assert reply.text == f"page.txt was not indexed: {app.failed}"
+
+
+async def test_a_file_of_anybody_else_is_not_taken(server: FakeTelegram, app: FakeApp) -> None:
+    server.file(b"x", "page.txt")
+    (reply,) = await server.replies(1)
+    assert reply.text.startswith("I can read text only")
+    assert not server.called("getFile")
+
+
+async def test_articles_are_removed_by_id(server: FakeTelegram, app: FakeApp) -> None:
+    for text in ("/remove", "/remove nobody", f"/remove {ARTICLE.article_id}"):
+        server.private(text, user_id=ADMIN)
+    replies = [sent.text for sent in await server.replies(3)]
+    assert replies[0].startswith("Write the ids")
+    assert replies[1].startswith("No article nobody")
+    assert replies[2] == "Removed: 1."
+    assert app.records.kept == []
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        pytest.param("../../etc/passwd.txt", "passwd.txt", id="path"),
+        pytest.param("C:\\pages\\p.txt", "p.txt", id="windows"),
+        pytest.param("...hidden.txt", "hidden.txt", id="hidden"),
+        pytest.param("a\u202etxt.exe\x00.jsonl", "atxt.exe.jsonl", id="bidi"),
+        pytest.param("长" * 300 + ".txt", "长" * 80 + ".txt", id="long"),
+        pytest.param("", "page.txt", id="none"),
+        pytest.param(".txt", "page.txt", id="suffix-only"),
+    ],
+)
+def test_a_file_name_can_t_lead_out_of_its_folder(given: str, kept: str) -> None:
+    assert file_name(given) == kept
