@@ -13,7 +13,7 @@ Format = Literal["text", "json"]
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 
-class _Lines(logging.Formatter):
+class Lines(logging.Formatter):
     """One JSON object a line."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -33,7 +33,7 @@ def set_up(level: str, kind: Format) -> None:
     """Sets up the root logger, unless somebody did already."""
     handler = logging.StreamHandler()
     if kind == "json":
-        handler.setFormatter(_Lines())
+        handler.setFormatter(Lines())
     else:
         words = "%(asctime)s %(levelname)s %(name)s %(message)s"
         handler.setFormatter(logging.Formatter(words))
