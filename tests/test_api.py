@@ -237,11 +237,11 @@ async def test_the_list_leaves_texts_and_paths_out(client: httpx.AsyncClient) ->
     assert not {"text", "path"} & set(page["articles"][0])
 
 
-@pytest.mark.parametrize("cursor", ["???", "é", "gICA", "A"])
+@pytest.mark.parametrize("cursor", ["???", "é", "A", "abcde", "x" * 2_000])
 async def test_a_cursor_that_is_not_ours_is_refused(client: httpx.AsyncClient, cursor: str) -> None:
     response = await client.get("/v1/articles", params={"cursor": cursor})
     body = problem(response, 422, "invalid-request")
-    assert body["errors"] == [{"field": "cursor", "message": "This is no cursor of this list"}]
+    assert [fault["field"] for fault in body["errors"]] == ["cursor"]
 
 
 @pytest.mark.parametrize("path", ["/v1/articles/art/1", "/v1/articles/art%2F1"])

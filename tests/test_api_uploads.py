@@ -134,7 +134,7 @@ def zipped() -> bytes:
     [
         pytest.param("a.exe", b"MZ", 415, "wrong-type", id="a program"),
         pytest.param("a", PAGE.encode(), 415, "wrong-type", id="no type"),
-        pytest.param(".txt", PAGE.encode(), 415, "wrong-type", id="no name"),
+        pytest.param("txt", PAGE.encode(), 415, "wrong-type", id="a type alone"),
         pytest.param("a.png.txt", b"\x89PNG\r\n\x1a\n" + b"\0" * 99, 422, "unreadable-file",
                      id="a picture under another name"),
         pytest.param("a.zip", zipped(), 415, "wrong-type", id="a zip bomb"),

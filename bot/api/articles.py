@@ -39,12 +39,12 @@ def _reading(made: APIRouter, door: Door) -> None:
         limit: Annotated[int, Query(ge=1, le=500)] = 100,
         cursor: Annotated[schemas.Cursor, Query(description="A `next_cursor`.")] = "",
         q: Annotated[schemas.Words, Query(description="What the title holds.")] = "",
-        since: Annotated[schemas.Day, Query(description="Of this day or later.")] = "",
-        until: Annotated[schemas.Day, Query(description="Of this day or earlier.")] = "",
+        since: Annotated[schemas.Day | None, Query(description="Of this day or later.")] = None,
+        until: Annotated[schemas.Day | None, Query(description="Of this day or earlier.")] = None,
     ) -> Response:
         """List the articles, a page at a time, ordered by id."""
         found = await door.quick(
-            records.articles, cursor, limit + 1, title=q, since=since, until=until
+            records.articles, cursor, limit + 1, title=q, since=since or "", until=until or ""
         )
         page = found[:limit]
         more = schemas.encoded_cursor(page[-1].article_id) if len(found) > limit else None

@@ -1,6 +1,6 @@
 """What holds for every request, whatever it asks: an id, limits in size and time, secure headers.
 
-Does not cover who may ask (gate.py), nor sockets on which no request comes about (server.py).
+Does not cover who may ask (gate.py), nor sockets on which no request comes about (run.py).
 """
 
 import asyncio

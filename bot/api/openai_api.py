@@ -40,19 +40,29 @@ _PING = b": ping\n\n"
 # ── Bodies ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def _joined(content: object) -> object:
-    """The text of a message that comes in parts; pictures and the like have none."""
-    if isinstance(content, list):
-        parts = [part for part in content if isinstance(part, dict) and part.get("type") == "text"]
-        return "\n".join(str(part.get("text", "")) for part in parts)
-    return "" if content is None else content
+class Part(BaseModel):
+    """A part of a message; only text says something here, no picture and no sound."""
+
+    type: schemas.Text
+    text: schemas.Text | None = None
+
+    model_config = ConfigDict(strict=True)
 
 
 class Message(BaseModel):
     """One message; other fields than these say nothing here."""
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
-    content: Annotated[schemas.Text, BeforeValidator(_joined)] = ""
+    content: schemas.Text | list[Part] | None = None
+
+    model_config = ConfigDict(strict=True)
+
+    @property
+    def said(self) -> str:
+        """Its text."""
+        if isinstance(self.content, list):
+            return "\n".join(part.text or "" for part in self.content)
+        return self.content or ""
 
 
 class StreamOptions(BaseModel):
@@ -60,26 +70,43 @@ class StreamOptions(BaseModel):
 
     include_usage: bool | None = False
 
+    model_config = ConfigDict(strict=True)
+
+
+_A_QUESTION: dict[str, Any] = {
+    "type": "object",
+    "properties": {"role": {"const": "user"}, "content": {"type": "string", "pattern": r"\w"}},
+    "required": ["role", "content"],
+}
+
 
 class ChatBody(BaseModel):
     """A chat; parameters that are not named here are taken and change nothing."""
 
-    model: str = Field(max_length=200, examples=[MODEL])
-    messages: list[Message] = Field(min_length=1, max_length=MAX_MESSAGES)
+    model: schemas.Text = Field(max_length=200, examples=[MODEL])
+    messages: list[Message] = Field(
+        min_length=1, max_length=MAX_MESSAGES, json_schema_extra={"contains": _A_QUESTION}
+    )
     stream: bool | None = False
     stream_options: StreamOptions | None = None
-    n: Literal[1] | None = None
+    n: Annotated[int, Field(ge=1, le=1), BeforeValidator(schemas.whole)] | None = None
 
     model_config = ConfigDict(
+        strict=True,
         json_schema_extra={
             "example": {
                 "model": MODEL,
                 "messages": [{"role": "user", "content": schemas.ANSWER["question"]}],
             }
-        }
+        },
     )
 
 
+_CHUNK: dict[str, Any] = {
+    "type": "object",
+    "properties": {"data": {"type": "string", "description": "A chunk in JSON, or [DONE]."}},
+    "required": ["data"],
+}
 _ANNOTATION: dict[str, Any] = {
     "type": "url_citation",
     "url_citation": {
@@ -180,16 +207,16 @@ def router(door: Door) -> APIRouter:
         "/chat/completions",
         summary="Answer a chat",
         response_model=CompletionJson,
-        responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+        responses={200: {"content": {"text/event-stream": {"itemSchema": _CHUNK}}}},
     )
     async def chat_completions(body: ChatBody, request: Request) -> Response:
         """Answer the last message of the user from the articles."""
         if body.model != MODEL:
             words = f"The model is called {MODEL}."
             raise problems.Refused(problems.MODEL_NOT_FOUND, words)
-        request.state.language = _language(_last_question(body.messages))
+        request.state.language = _language((_questions(body.messages) or [""])[-1])
         question = await door.quick(_asked, door, body.messages)
-        chat = _Chat(door, request, sum(_tokens(each.content) for each in body.messages))
+        chat = _Chat(door, request, sum(_tokens(each.said) for each in body.messages))
         if body.stream:
             with_usage = bool(body.stream_options and body.stream_options.include_usage)
             events = chat.events(question, with_usage)
@@ -212,14 +239,14 @@ def _language(text: str) -> Language:
     return "zh" if is_chinese(text) else "en"
 
 
-def _last_question(messages: Sequence[Message]) -> str:
-    return next((each.content for each in reversed(messages) if each.role == "user"), "")
+def _questions(messages: Sequence[Message]) -> list[str]:
+    return [each.said for each in messages if each.role == "user" and each.said.strip()]
 
 
 def _asked(door: Door, messages: Sequence[Message]) -> Question:
-    asked = [each.content for each in messages if each.role == "user" and each.content.strip()]
-    turns = [Turn(" ".join(text.split()), _language(text)) for text in asked[-1 - TURNS : -1]]
-    return door.app.answerer.question(_last_question(messages), turns=turns)
+    *before, text = _questions(messages) or [""]
+    turns = [Turn(" ".join(each.split()), _language(each)) for each in before[-TURNS:]]
+    return door.app.answerer.question(text, turns=turns)
 
 
 def _tokens(text: str) -> int:

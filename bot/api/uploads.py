@@ -95,7 +95,7 @@ def _write_json(body: bytes, folder: Path) -> str:
         if isinstance(exc, ValidationError):
             raise RequestValidationError(exc.errors()) from exc
         raise HTTPException(400, "The body is not valid JSON.") from exc
-    content = given.text.encode()
+    content = given.text.replace("\0", " ").encode()
     if len(content) > MAX_FILE_BYTES:
         raise _too_large()
     typed = given.name.lower().endswith(SUFFIXES)
@@ -121,9 +121,10 @@ def safe_name(sent: str) -> str:
     Raises:
         HTTPException: if it isn't of a type that can be read.
     """
-    name = _UNSAFE.sub("_", sent.replace("\\", "/").rpartition("/")[2]).lstrip(".-")
+    name = _UNSAFE.sub("_", sent.replace("\\", "/").rpartition("/")[2])
     stem, dot, suffix = name.rpartition(".")
-    if not stem or f".{suffix}".lower() not in SUFFIXES:
+    stem = stem.lstrip(".-") or "page"
+    if f".{suffix}".lower() not in SUFFIXES:
         kinds = ", ".join(SUFFIXES)
         raise problems.Refused(problems.WRONG_TYPE, f"Only files of these types: {kinds}.")
     while len(stem.encode()) > 150:

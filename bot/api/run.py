@@ -43,8 +43,7 @@ SWITCH_S = 0.001  # a question's thread hands over that soon to the event loop
 class Patience(HttpToolsProtocol):
     """uvicorn's protocol, which by itself waits for ever for headers and for readers.
 
-    hypercorn closes only sockets that are silent, those of slow answers too; DECISIONS.md has how
-    they were measured.
+    Of the other servers those that don't wait for headers still wait for readers (DECISIONS.md).
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -170,7 +169,7 @@ def serve_many(given: "Settings", workers: int) -> None:
         tempfile.TemporaryDirectory(prefix="wenbao-metrics-") as shared,
     ):
         os.environ[metrics.SHARED] = shared
-        config = _config("bot.api.server:worker", given, workers)
+        config = _config("bot.api.run:worker", given, workers)
         Multiprocess(config, sockets=[listener]).run()
 
 
