@@ -5,7 +5,6 @@ Exit status: 0 done; 1 it ran and the result is bad; 2 wrong use; 3 something it
 
 import contextlib
 import json
-import logging
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -24,6 +23,7 @@ from rag.errors import (
 )
 
 if TYPE_CHECKING:
+    from bot.keys import Keys
     from bot.people import People
     from bot.settings import Settings
     from bot.wiring import App
@@ -221,6 +221,7 @@ def evaluate(
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port.", min=1, max=65_535)] = None,
+    workers: Annotated[int, typer.Option(help="Processes that answer.", min=1, max=64)] = 1,
 ) -> None:
     """Run the HTTP server with the chat page."""
     from bot import api
@@ -229,7 +230,53 @@ def serve(
     settings = _settings().model_copy(update={k: v for k, v in changed.items() if v is not None})
     with _app(settings) as app:
         _say(f"Wenbao listens on http://{settings.host}:{settings.port} (Ctrl-C ends it)")
-        api.serve(app)
+        if workers == 1:
+            api.serve(app)
+    if workers > 1:  # the house was opened to see that it can be; each process opens its own
+        api.serve_many(settings, workers)
+
+
+keys = typer.Typer(no_args_is_help=True, help="API keys: make them, list them, take them away.")
+cli.add_typer(keys, name="keys")
+
+
+@keys.command("add")
+def keys_add(
+    name: Annotated[str, typer.Argument(help="Who or what the key is for.")],
+    scope: Annotated[str, typer.Option(help="read or write; writing includes reading.")] = "write",
+) -> None:
+    """Make a key and show it, this once."""
+    from bot.keys import SCOPES
+
+    wanted = next((each for each in SCOPES if each == scope), None)
+    if wanted is None:
+        raise typer.BadParameter("--scope is read or write")
+    with _keys() as known:
+        key = known.add(name, wanted)
+        closed = known.close_reading()
+    typer.echo(key)
+    _complain("Keep it now: only its hash is stored.")
+    if not closed:
+        _complain("Reading stays open to everybody until there is a key of scope read.")
+
+
+@keys.command("list")
+def keys_list(as_json: AsJson = False) -> None:
+    """List the keys, without their words."""
+    with _keys() as known:
+        for key in known.listed():
+            if as_json:
+                _print_json({"name": key.name, "scope": key.scope, "made_at": key.made_at})
+            else:
+                _say(f"{key.name}  {key.scope}  {key.made_at}")
+
+
+@keys.command("remove")
+def keys_remove(name: Annotated[str, typer.Argument(help="The key's name.")]) -> None:
+    """Take a key away, at once."""
+    with _keys() as known:
+        known.remove(name)
+    _say(f"removed {name}")
 
 
 @cli.command()
@@ -303,13 +350,11 @@ def _translated(exc: Exception) -> tuple[str, int]:
 
 
 def _settings() -> "Settings":
+    from bot import logs
     from bot.settings import load
 
     settings = load()
-    level = "DEBUG" if _state["debug"] else settings.log_level
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    if not _state["debug"]:
-        logging.getLogger("httpx").setLevel(logging.WARNING)
+    logs.set_up("DEBUG" if _state["debug"] else settings.log_level, settings.log_format)
     return settings
 
 
@@ -348,6 +393,16 @@ def _records() -> "Records":
     from rag.records import Records
 
     return Records(_settings().home)
+
+
+@contextlib.contextmanager
+def _keys() -> Iterator["Keys"]:
+    from bot.keys import Keys
+    from bot.people import People
+
+    settings = _settings()
+    with contextlib.closing(People(settings.home)) as people:
+        yield Keys(people, settings.keys())
 
 
 def _walked(paths: list[Path]) -> tuple[list[Path], bool]:

@@ -5,7 +5,7 @@ that doesn't fit (problems.py).
 """
 
 import base64
-import binascii
+from datetime import date
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
@@ -54,6 +54,7 @@ ANSWER: dict[str, Any] = {
     "timings_ms": {"embed": 4, "search": 6, "answer": 3, "total": 13},
     "note": "",
     "understood": "",
+    "answer_id": "0b2f6f0e8f6c4f0e9f0a3d1c5b7e9a11",
 }
 EVENT = {
     "type": "object",
@@ -77,6 +78,32 @@ data: {...the whole Answer...}
 """
 
 
+_JOB_ID = "5d0c7a1e4b6f4a0c8e2d9b3f7a6c1e58"
+_TEXT: dict[str, Any] = {
+    "name": "2024-09-13.txt",
+    "text": "书屋开进渔港\n九月十二日，流动书屋停在了渔港码头。",
+}
+_REPORT: dict[str, Any] = {
+    "added": 4,
+    "updated": 0,
+    "unchanged": 0,
+    "removed": 0,
+    "failed": [],
+    "articles": 4,
+    "passages": 31,
+    "seconds": 2.4,
+}
+_ARTICLE: dict[str, Any] = {
+    "article_id": _ARTICLE_ID,
+    "title": "西安市雁塔区政协献策优化营商环境",
+    "subtitle": "",
+    "byline": "",
+    "date": "2023-06-01",
+    "source": "page.txt",
+    "fragments": [{"start": 0, "end": 412}],
+}
+
+
 # ── What comes in ───────────────────────────────────────────────────────────────────────────────
 
 
@@ -87,9 +114,15 @@ def _encodable(text: str) -> str:
     return text
 
 
-def _whole(value: object) -> object:
+def whole(value: object) -> object:
     """JSON has one kind of number: 8.0 is an integer."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _day(text: str) -> str:
+    if len(text) != 10 or date.fromisoformat(text).isoformat() != text:
+        raise ValueError("Write a day as 2024-05-31")
+    return text
 
 
 def encoded_cursor(article_id: str) -> str:
@@ -98,24 +131,24 @@ def encoded_cursor(article_id: str) -> str:
 
 
 def decoded_cursor(cursor: str) -> str:
-    """The article id in a cursor.
-
-    Raises:
-        ValueError: if the cursor is none of ours.
-    """
-    try:
-        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
-        return base64.b64decode(padded, b"-_", validate=True).decode()
-    except (UnicodeError, binascii.Error) as exc:
-        raise ValueError("This is no cursor of this list") from exc
+    """The article id in a cursor; of one that isn't ours some place in the list."""
+    padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+    return base64.b64decode(padded, b"-_").decode(errors="replace")
 
 
 Text = Annotated[str, AfterValidator(_encodable)]
 
 # Only documented here: the Answerer cleans and judges questions, the same for every door.
 QuestionText = Annotated[Text, Field(json_schema_extra={"pattern": r"\w"})]
-Depth = Annotated[int, Field(ge=1, le=50), BeforeValidator(_whole)]
-Cursor = Annotated[str, AfterValidator(decoded_cursor)]
+Depth = Annotated[int, Field(ge=1, le=50), BeforeValidator(whole)]
+Cursor = Annotated[
+    str,
+    Field(pattern="^([A-Za-z0-9_-]{4})*([A-Za-z0-9_-]{2,3})?$", max_length=1_000),
+    AfterValidator(decoded_cursor),
+]
+Words = Annotated[Text, Field(max_length=200)]
+Day = Annotated[str, AfterValidator(_day), Field(json_schema_extra={"format": "date"})]
+JobId = Annotated[str, Field(pattern="^[0-9a-f]{32}$", examples=[_JOB_ID])]
 Since = Annotated[
     Text, Field(description="Only articles of this day or later.", examples=["2024-01-31"])
 ]
@@ -145,7 +178,12 @@ class AskBody(Incoming):
     since: Since = ""
     until: Until = ""
     sources: Sources = []
-    conversation_id: Text | None = Field(None, max_length=128, description="Not used yet.")
+    conversation_id: str | None = Field(
+        None,
+        pattern="^[A-Za-z0-9_-]{8,64}$",
+        description="A random name of your making: questions under it follow on one another.",
+        examples=["c-4f1d9a7be2"],
+    )
     stream: bool = Field(False, description="Server-sent events instead of one JSON object.")
 
 
@@ -157,6 +195,49 @@ class SearchBody(Incoming):
     since: Since = ""
     until: Until = ""
     sources: Sources = []
+
+
+class FeedbackBody(Incoming):
+    """A vote on an answer."""
+
+    answer_id: str = Field(pattern="^[0-9a-f]{32}$", examples=[ANSWER["answer_id"]])
+    vote: Literal["up", "down"]
+    comment: Text = Field("", max_length=2_000, examples=["The year is wrong."])
+
+
+class TextBody(Incoming):
+    """A page's text, as it would stand in a file."""
+
+    name: Text = Field(min_length=1, max_length=200, description="Names the type: .txt or .jsonl.")
+    text: Text = Field(min_length=1, json_schema_extra={"pattern": r"\S"})
+
+    model_config = ConfigDict(json_schema_extra={"example": _TEXT})
+
+
+UPLOAD: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "properties": {
+                    "files": {
+                        "type": "array",
+                        "minItems": 1,
+                        "items": {"type": "string", "format": "binary"},
+                    }
+                },
+                "required": ["files"],
+                "additionalProperties": False,
+            },
+            "encoding": {"files": {"contentType": "text/plain"}},
+        },
+        "application/json": {
+            "schema": TextBody.model_json_schema(),
+            "example": _TEXT,
+        },
+    },
+}
 
 
 # ── What goes out ───────────────────────────────────────────────────────────────────────────────
@@ -216,6 +297,7 @@ class AnswerJson(Outgoing):
     timings_ms: dict[str, float]
     note: str = Field("", description="One line beside the answer, such as: the model is away.")
     understood: str = Field("", description="The whole question that a follow-up was taken for.")
+    answer_id: str = Field("", description="What `/v1/feedback` names it by.")
 
     model_config = ConfigDict(title="Answer", json_schema_extra={"example": ANSWER})
 
@@ -250,7 +332,7 @@ class ArticleJson(Outgoing):
     source: str
     fragments: list[FragmentJson]
 
-    model_config = ConfigDict(title="Article")
+    model_config = ConfigDict(title="Article", json_schema_extra={"example": _ARTICLE})
 
 
 class WholeArticleJson(ArticleJson):
@@ -258,7 +340,10 @@ class WholeArticleJson(ArticleJson):
 
     text: str
 
-    model_config = ConfigDict(title="WholeArticle")
+    model_config = ConfigDict(
+        title="WholeArticle",
+        json_schema_extra={"example": {**_ARTICLE, "text": "委员们建议,要打通数据壁垒。"}},
+    )
 
 
 class ArticlesJson(Outgoing):
@@ -267,7 +352,77 @@ class ArticlesJson(Outgoing):
     articles: list[ArticleJson]
     next_cursor: str | None = Field(description="For the next page; null at the end.")
 
-    model_config = ConfigDict(title="Articles")
+    model_config = ConfigDict(
+        title="Articles",
+        json_schema_extra={"example": {"articles": [_ARTICLE], "next_cursor": None}},
+    )
+
+
+class TakenJson(Outgoing):
+    """An upload was taken in."""
+
+    job_id: str
+
+    model_config = ConfigDict(title="Taken", json_schema_extra={"example": {"job_id": _JOB_ID}})
+
+
+class FailedJson(Outgoing):
+    """A file that couldn't be read, and why."""
+
+    file: str
+    error: str
+
+    model_config = ConfigDict(title="Failed")
+
+
+class ReportJson(Outgoing):
+    """What became of an upload, in articles; `articles` and `passages` are what is indexed now."""
+
+    added: int
+    updated: int
+    unchanged: int
+    removed: int
+    failed: list[FailedJson]
+    articles: int
+    passages: int
+    seconds: float
+
+    model_config = ConfigDict(title="Report")
+
+
+class JobJson(Outgoing):
+    """How far an upload is."""
+
+    job_id: str
+    state: Literal["queued", "running", "done", "failed"]
+    files: int
+    files_done: int
+    report: ReportJson | None = Field(description="Once it is done.")
+    error: str | None = Field(description="Why it failed.")
+
+    model_config = ConfigDict(
+        title="Job",
+        json_schema_extra={
+            "example": {
+                "job_id": _JOB_ID,
+                "state": "done",
+                "files": 1,
+                "files_done": 1,
+                "report": _REPORT,
+                "error": None,
+            }
+        },
+    )
+
+
+class QuestionsJson(Outgoing):
+    """Questions to begin with."""
+
+    questions: list[str]
+
+    model_config = ConfigDict(
+        title="Questions", json_schema_extra={"example": {"questions": [ANSWER["question"]]}}
+    )
 
 
 class AliveJson(Outgoing):

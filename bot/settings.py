@@ -6,6 +6,7 @@ Does not cover what belongs to one call (top-k, language), which the doors take 
 import os
 import re
 from pathlib import Path
+from typing import Literal
 
 from platformdirs import user_data_path
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -51,6 +52,22 @@ class Settings(BaseSettings):
         SecretStr(""),
         description="Comma-separated keys. Writing always needs one; once set, reading does too.",
     )
+    address_rate: int = Field(
+        120, ge=0, le=100_000, description="Requests a minute from one address; 0: no limit."
+    )
+    key_rate: int = Field(
+        1_200, ge=0, le=100_000, description="Requests a minute with one key; 0: no limit."
+    )
+    max_questions: int = Field(
+        100, ge=1, le=10_000, description="Questions in flight in one process; beyond: 503."
+    )
+    upload_mb: int = Field(64, ge=1, le=1_024, description="Largest upload, in megabytes.")
+    cors_origins: str = Field(
+        "", description="Comma-separated origins whose pages may ask here, or `*`."
+    )
+    trusted_proxies: str = Field(
+        "127.0.0.1", description="Comma-separated proxies whose `X-Forwarded-For` is believed."
+    )
     telegram_token: SecretStr = Field(SecretStr(""), description="Bot token from @BotFather.")
     telegram_base_url: str = Field(
         "https://api.telegram.org/bot", description="Bot API server, if you run your own."
@@ -84,6 +101,7 @@ class Settings(BaseSettings):
     telegram_file_mb: int = Field(
         20, ge=1, le=20, description="Largest file that an admin may send for indexing, in MB."
     )
+    log_format: Literal["text", "json"] = Field("text", description="`text` or `json` lines.")
     log_level: str = Field("WARNING", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Log.")
 
     @field_validator("llm")
@@ -107,19 +125,23 @@ class Settings(BaseSettings):
 
     def keys(self) -> tuple[str, ...]:
         """The API keys that open the writing routes."""
-        return tuple(_parts(self.api_keys.get_secret_value()))
+        return _listed(self.api_keys.get_secret_value())
+
+    def origins(self) -> tuple[str, ...]:
+        """The origins whose pages may ask here."""
+        return _listed(self.cors_origins)
 
     def admins(self) -> frozenset[int]:
         """The Telegram users who may index and ban."""
-        return frozenset(map(int, _parts(self.telegram_admins)))
+        return frozenset(map(int, _listed(self.telegram_admins)))
 
     def allowed(self) -> frozenset[int]:
         """The Telegram users and groups that may ask; none named: all."""
-        return frozenset(map(int, _parts(self.telegram_allowed)))
+        return frozenset(map(int, _listed(self.telegram_allowed)))
 
 
-def _parts(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def load() -> Settings:

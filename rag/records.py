@@ -192,9 +192,27 @@ class Records:
             ).fetchone()
             return Counts(articles, int(self._meta("passages", "0")), files)
 
-    def articles(self, after: str = "", limit: int = 100) -> list[Article]:
-        """Up to `limit` articles by id, behind the id `after`."""
-        return self._articles("WHERE id > ? ORDER BY id LIMIT ?", after, limit)
+    def articles(
+        self,
+        after: str = "",
+        limit: int = 100,
+        *,
+        title: str = "",
+        since: str = "",
+        until: str = "",
+    ) -> list[Article]:
+        """Up to `limit` articles by id, behind the id `after`.
+
+        Only those whose title holds `title`, dated from `since` to `until`, where these are given.
+        """
+        where, values = "WHERE id > ?", [after]
+        if title:
+            where += " AND instr(lower(title), lower(?))"
+            values.append(title)
+        if since or until:
+            where += " AND date BETWEEN ? AND ?"
+            values += [since or "0", until or "~"]
+        return self._articles(f"{where} ORDER BY id LIMIT ?", *values, limit)
 
     def latest(self, limit: int = 10) -> list[Article]:
         """The newest articles, by date, then by when they were added."""

@@ -119,6 +119,17 @@ def test_pages_are_ingested_listed_and_removed(new: Shell) -> None:
     assert cited not in [row["article_id"] for row in new.rows("articles", "--json")]
 
 
+def test_keys_are_made_listed_and_removed(new: Shell) -> None:
+    made = new("keys", "add", "page", "--scope", "read")
+    assert re.fullmatch(r"wb_[\w-]{43}\n", made.stdout)
+    assert new.rows("keys", "list", "--json")[0]["scope"] == "read"
+    assert made.stdout.strip() not in new("keys", "list").stdout
+    assert "already" in complaint(new("keys", "add", "page"), 2)
+    assert new("keys", "remove", "page").stdout == "removed page\n"
+    assert "no key page" in complaint(new("keys", "remove", "page"), 2)
+    assert new("keys", "add", "page", "--scope", "all").returncode == 2
+
+
 def test_parse_gives_the_articles_and_stores_nothing(new: Shell, tmp_path: Path) -> None:
     parsed = new.rows("parse", PAGE, "--json")
     text = PAGE.read_text(encoding="utf-8")
