@@ -114,7 +114,7 @@ class Settings(BaseSettings):
     @field_validator("telegram_admins", "telegram_allowed")
     @classmethod
     def _ids(cls, value: str) -> str:
-        if not all(re.fullmatch(r"-?\d{1,19}", part) for part in _parts(value)):
+        if not all(re.fullmatch(r"-?\d{1,19}", part) for part in _listed(value)):
             raise ValueError("write numbers, for example 12345,-100200300; /start shows yours")
         return value
 

@@ -67,7 +67,8 @@ blockquote.long { display: -webkit-box; -webkit-line-clamp: 3; -webkit-box-orien
 .keys { display: flex; gap: 4px; max-width: 352px; margin: 0 0 9px }
 .keys span { flex: 1; text-align: center; background: #8fa67ecc; color: #fff; padding: 6px 2px;
   border-radius: 8px; font-size: 13px; white-space: nowrap }
-.keys svg { width: 15px; height: 15px; fill: none; stroke: #fff; stroke-width: 1.6; vertical-align: -2px }
+.keys svg { width: 15px; height: 15px; fill: none; stroke: #fff; stroke-width: 1.6;
+  vertical-align: -2px }
 .time { float: right; margin: 6px -3px -3px 9px; font-size: 11px; color: #0007 }
 """
 
