@@ -2,6 +2,7 @@
 
 WenbaoError
 ├── QuestionRejected     the asker must change the question
+├── WrongBar             the one who measures must name a measure and a number
 ├── TryLater             something outside is away for now
 │   ├── LlmUnavailable       the language model does not answer
 │   └── StoreUnavailable     the index can't be read or written (locked, full disk)
@@ -20,6 +21,10 @@ class WenbaoError(Exception):
 
 class QuestionRejected(WenbaoError):
     """The question is empty or too long, or filtered by what is no date."""
+
+
+class WrongBar(WenbaoError):
+    """There is no such measure, or no number to hold it against."""
 
 
 class TryLater(WenbaoError):
