@@ -79,6 +79,7 @@ class Answerer:
         *,
         top_k: int = 8,
         max_chars: int = 2_000,
+        fitted: weights.Weights | None = None,
     ) -> None:
         self._records = records
         self._retriever = retriever
@@ -86,10 +87,8 @@ class Answerer:
         self._model = model
         self._top_k = top_k
         self._max_chars = max_chars
-        self._weights = weights.load()
-        # Weights of one model say little about another's scores: then only what is missing refuses.
-        fitted = self._weights.model.split("@")[0] == embedder.name.split("@")[0]
-        self._threshold = self._weights.threshold if fitted else 0.0
+        self._weights = fitted or weights.load()
+        self._threshold = self._weights.threshold_for(embedder.name)
 
     def question(
         self,

@@ -2,7 +2,7 @@
 
 WenbaoError
 ├── QuestionRejected     the asker must change the question
-├── WrongBar             the one who measures must name a measure and a number
+├── WrongUse             an option asks for what there isn't
 ├── TryLater             something outside is away for now
 │   ├── LlmUnavailable       the language model does not answer
 │   └── StoreUnavailable     the index can't be read or written (locked, full disk)
@@ -23,8 +23,8 @@ class QuestionRejected(WenbaoError):
     """The question is empty or too long, or filtered by what is no date."""
 
 
-class WrongBar(WenbaoError):
-    """There is no such measure, or no number to hold it against."""
+class WrongUse(WenbaoError):
+    """An option asks for what there isn't: no such measure, too few questions to fit on."""
 
 
 class TryLater(WenbaoError):

@@ -6,15 +6,16 @@ the comparison of two reports (compare.py).
 
 import math
 import platform
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from rag.compare import Comparison
-from rag.errors import WrongBar
+from rag.errors import WrongUse
 from rag.estimates import Estimate
 from rag.evaluate import EvalReport, Outcome, calibration, hit_curve, misses
 from rag.measures import MEASURES, Measure
+from rag.questions import EvalQuestion
 from rag.types import Citation
 
 PACKAGES = ("wenbao", "numpy", "onnxruntime", "chromadb", "sentence-transformers", "langchain-core")
@@ -122,27 +123,35 @@ class Bar:
     value: float
 
 
-def bar(text: str, groups: Collection[str]) -> Bar:
+def bar(text: str) -> Bar:
     """METRIC=VALUE; METRIC is a measure, or one of a language or kind behind a dot (hit@3.zh=0.95).
 
-    `groups` are the languages and kinds that questions are of.
-
     Raises:
-        WrongBar: if there is no such measure or group, or the value is no number.
+        WrongUse: if there is no such measure, or the value is no number.
     """
     name, _, value = text.partition("=")
-    measure, _, group = name.partition(".")
-    if measure not in MEASURES:
-        raise WrongBar(f"There is no measure “{measure}”; there are {', '.join(MEASURES)}.")
-    if group and group not in groups:
-        raise WrongBar(f"No question is of “{group}”; there are {', '.join(groups)}.")
+    if name.partition(".")[0] not in MEASURES:
+        raise WrongUse(f"There is no measure “{name}”; there are {', '.join(MEASURES)}.")
     try:
         number = float(value)
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise WrongBar(f"“{text}” has no number behind “=”; write METRIC=VALUE.")
+        raise WrongUse(f"“{text}” has no number behind “=”; write METRIC=VALUE.")
     return Bar(name, number)
+
+
+def check_groups(bars: Iterable[Bar], questions: Sequence[EvalQuestion]) -> None:
+    """Checks that some question is of each language or kind that a bar names.
+
+    Raises:
+        WrongUse: if none is.
+    """
+    groups = dict.fromkeys([q.language for q in questions] + [q.kind for q in questions if q.kind])
+    for each in bars:
+        group = each.metric.partition(".")[2]
+        if group and group not in groups:
+            raise WrongUse(f"No question is of “{group}”; there are {', '.join(groups)}.")
 
 
 def metric(report: EvalReport, name: str) -> Estimate:

@@ -33,11 +33,11 @@ class Plot:
 
 @dataclass(frozen=True, slots=True)
 class Miss:
-    """A question that went wrong; `shown` are its passages: rank, the passage, marked text."""
+    """A question that went wrong, and the texts of its passages with the evidence marked."""
 
     outcome: Outcome
     wrong: tuple[str, ...]
-    shown: tuple[tuple[int, Markup], ...]
+    texts: tuple[Markup, ...]
 
 
 def page(report: EvalReport, comparison: Comparison | None = None) -> str:
@@ -92,7 +92,7 @@ def _plots(report: EvalReport) -> Iterator[Plot]:
     if hits:
         note = "Questions with something wanted among the first k passages."
         yield Plot("Retrieval", Markup(charts.retrieval(hits)), note)
-    risks = {name: curve for name, some in parts.items() if (curve := risk_coverage(some))}
+    risks = {name: points for name, some in parts.items() if (points := risk_coverage(some))}
     if risks:
         note = "Wrong is 1 less evidence recall; an answer where there is none is all wrong."
         yield Plot("Risk and coverage", Markup(charts.risk(risks)), note)
@@ -119,10 +119,9 @@ def _by_language(report: EvalReport) -> dict[str, list[Outcome]]:
 
 
 def _missed(outcome: Outcome, wrong: Sequence[str]) -> Miss:
-    texts = [hit.passage.text for hit in outcome.answer.passages]
     evidence = outcome.question.evidence
-    shown = tuple((rank, _marked(text, evidence)) for rank, text in enumerate(texts, start=1))
-    return Miss(outcome, tuple(wrong), shown)
+    texts = (_marked(hit.passage.text, evidence) for hit in outcome.answer.passages)
+    return Miss(outcome, tuple(wrong), tuple(texts))
 
 
 def _marked(text: str, evidence: Sequence[str]) -> Markup:

@@ -4,6 +4,7 @@ Does not cover measuring (evaluate.py) nor the page (report_page.py).
 """
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -13,6 +14,7 @@ from rich.text import Text
 from rag.compare import Change, Comparison
 from rag.estimates import Estimate
 from rag.evaluate import REJECTED, EvalReport
+from rag.fitting import Fitted
 from rag.measures import GROUPS, MEASURES
 
 LANGUAGES = {"zh": "Chinese", "en": "English"}
@@ -28,13 +30,13 @@ _SHOWN = 5  # of the things that are wrong with a file or an answer; report.json
 
 def table(report: EvalReport, comparison: Comparison | None = None) -> RenderableType:
     """The report: measures, kinds, the risk curve, what changed, what is wrong."""
-    parts: list[RenderableType] = [_heading(report), _measures_table(report)]
+    parts: list[RenderableType] = [_heading(report), "", _measures_table(report)]
     if report.by_kind:
-        parts.append(_kinds_table(report))
+        parts += ["", _kinds_table(report)]
     if report.risk_coverage:
-        parts.append(_risk_table(report))
+        parts += ["", _risk_table(report)]
     if comparison:
-        parts += _changes(comparison)
+        parts += ["", *_changes(comparison)]
     return Group(*parts, *_warnings(report))
 
 
@@ -91,12 +93,14 @@ def _short(value: float) -> str:
 def _cell(estimate: Estimate | None, digits: int, width: int = 0, n: int = 0) -> Text:
     """Value, interval and n; a dash where no question has it, blank where there is nothing.
 
-    The interval is `width` wide, the number of questions `n`; 0 leaves it out.
+    The interval is `width` wide, the number of questions `n`; 0 leaves it out, and 0 digits make
+    the value as short as the interval.
     """
     if estimate is None or estimate.value is None:
         return Text("" if estimate is None else "–", style="dim")
     rest = f" {interval(estimate):>{width}}" + (f" {estimate.n:>{n}}" if n else "")
-    return Text(figure(estimate.value, digits)).append(rest, style="dim")
+    value = figure(estimate.value, digits) if digits else _short(estimate.value)
+    return Text(value).append(rest, style="dim")
 
 
 def _width(some: Sequence[Estimate]) -> int:
@@ -133,10 +137,10 @@ def _kinds_table(report: EvalReport) -> Table:
             if some[refused].n:
                 answered = refused == "refused_answerable"
                 cells = [
-                    _cell(some[name] if answered else None, 2, width) for name in _KIND_COLUMNS
+                    _cell(some[name] if answered else None, 0, width) for name in _KIND_COLUMNS
                 ]
                 n = Text(str(some[refused].n))
-                made.add_row(Text(shown_text(kind)), n, *cells, _cell(some[refused], 2, width))
+                made.add_row(Text(shown_text(kind)), n, *cells, _cell(some[refused], 0, width))
     return made
 
 
@@ -202,6 +206,31 @@ def _warnings(report: EvalReport) -> Iterator[Text]:
             yield Text(told, style="yellow")
         if len(found) > _SHOWN:
             yield Text(f"and {len(found) - _SHOWN} more: {what}", style="yellow")
+
+
+# --- what was fitted -----------------------------------------------------------------------------
+
+
+def fitted(found: Fitted, file: Path) -> RenderableType:
+    """What was fitted, where it is kept, and what it does before and after."""
+    made = _plain_table("", "before", "now, held out")
+    for title, before, after in (
+        ("AUROC of confidence", found.before.auroc.value, found.after.auroc.value),
+        ("answerable refused", found.before.refused_answerable, found.after.refused_answerable),
+        (
+            "unanswerable refused",
+            found.before.refused_unanswerable,
+            found.after.refused_unanswerable,
+        ),
+        ("wrong, of the answers given", found.before.wrong, found.after.wrong),
+    ):
+        made.add_row(title, *("–" if x is None else figure(x, 3) for x in (before, after)))
+    what = "Weights and threshold" if found.refitted else "The threshold alone"
+    kept = f"{what} fitted to {found.n} questions and kept in {shown_text(str(file))};"
+    return Group(Text(f"{kept} threshold {found.weights.threshold:.3f}."), made)
+
+
+# --- text ----------------------------------------------------------------------------------------
 
 
 def shown_text(text: str) -> str:

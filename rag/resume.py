@@ -47,9 +47,6 @@ class Kept:
         self._file = self._path.open("ab")
         self._file.truncate(size)
 
-    def __len__(self) -> int:
-        return len(self._given)
-
     def find(self, question_id: str) -> Timed | None:
         return self._given.get(question_id)
 
