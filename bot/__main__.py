@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
@@ -38,6 +38,7 @@ cli = typer.Typer(
     help="Wenbao (问报): ask newspaper pages, get answers with the exact passages.",
 )
 _state = {"debug": False}
+_STREAM = Path("-")
 
 Paths = Annotated[list[Path], typer.Argument(help="Page files and folders.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
@@ -284,6 +285,39 @@ def telegram() -> None:
 
 
 @cli.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="The file to write; - for standard output.")],
+) -> None:
+    """Write articles, people's answers and the fitted judge to one file, while all runs."""
+    from bot import backup as backups
+
+    home = _settings().home
+    if file == _STREAM:
+        kept = backups.write(home, sys.stdout.buffer)
+    else:
+        kept = backups.write_file(home, file)
+    _say(
+        f"{', '.join(kept)} of {home} are in {'the stream' if file == _STREAM else file}", err=True
+    )
+
+
+@cli.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="What `backup` wrote; - for standard input.")],
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace what the home holds already.")
+    ] = False,
+) -> None:
+    """Put a backup into the home; stop what runs there first."""
+    from bot import backup as backups
+
+    home = _settings().home
+    with _opened(file) as source:
+        found = backups.restore(home, source, force)
+    _say(f"{', '.join(found)} are in {home}; the index is made again by the next command", err=True)
+
+
+@cli.command()
 def doctor(as_json: AsJson = False) -> None:
     """Say what is installed, what is indexed, what is missing and what mends it."""
     from bot import doctor as checks
@@ -371,6 +405,15 @@ def _corpus_ingested(app: "App", corpus: Path, quiet: bool) -> "Report":
     for failure in report.failed:
         _complain(failure["error"])
     return report
+
+
+def _opened(file: Path) -> BinaryIO:
+    if file == _STREAM:
+        return sys.stdin.buffer
+    try:
+        return file.open("rb")
+    except OSError as exc:
+        raise UnreadableFile(f"{file} can't be read ({exc.strerror}); check the path.") from exc
 
 
 def _records() -> "Records":

@@ -65,8 +65,9 @@ class Figures:
     wrong: float
 
     def to_json(self) -> dict[str, object]:
-        """By name, the AUROC as every estimate."""
-        return {**asdict(self), "auroc": self.auroc.to_json()}
+        """By name, to six decimals; the AUROC as every estimate."""
+        shares = {k: round(v, 6) for k, v in asdict(self).items() if isinstance(v, float)}
+        return {"auroc": self.auroc.to_json(), "refused_unanswerable": None, **shares}
 
 
 @dataclass(frozen=True, slots=True)
