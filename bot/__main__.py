@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
@@ -20,6 +20,7 @@ from rag.errors import (
     QuestionRejected,
     UnreadableFile,
     WenbaoError,
+    WrongUse,
 )
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from bot.people import People
     from bot.settings import Settings
     from bot.wiring import App
+    from rag.fitting import Aim
     from rag.ingest import FileReport, Report
     from rag.records import Records
 
@@ -37,6 +39,7 @@ cli = typer.Typer(
     help="Wenbao (问报): ask newspaper pages, get answers with the exact passages.",
 )
 _state = {"debug": False}
+_STREAM = Path("-")
 
 Paths = Annotated[list[Path], typer.Argument(help="Page files and folders.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
@@ -186,35 +189,76 @@ def search(
 @cli.command()
 def evaluate(
     questions: Annotated[Path, typer.Argument(help="Question file, JSON lines.")],
+    *,
     corpus: Annotated[
         Path | None, typer.Option(help="Measure against a temporary index of these pages.")
     ] = None,
-    report: Annotated[Path | None, typer.Option(help="Folder for report.json.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Folder for report.json and report.html.")
+    ] = None,
+    compare: Annotated[
+        Path | None, typer.Option(help="An older report.json: what changed, in pairs.")
+    ] = None,
     as_json: AsJson = False,
     fail_under: Annotated[
         list[str] | None, typer.Option(help="METRIC=VALUE, e.g. hit@3.zh=0.95; exit 1 below it.")
     ] = None,
+    fit: Annotated[
+        bool, typer.Option("--fit", help="Fit when to refuse to these questions, for this home.")
+    ] = False,
+    fit_refuse: Annotated[
+        float | None, typer.Option(help="--fit: share of answerable refused, .05.", min=0, max=1)
+    ] = None,
+    fit_wrong: Annotated[
+        float | None, typer.Option(help="--fit: instead, share of answers wrong.", min=0, max=1)
+    ] = None,
 ) -> None:
-    """Measure a question file: retrieval, citations, refusals, time."""
-    from rag import evaluate as evaluation
+    """Measure a question file: retrieval, citations, refusals, time. Stopped, it goes on."""
+    from bot import measuring
+    from rag import compare as comparing
     from rag import report as reporting
+    from rag import report_table
+    from rag.questions import read_questions
 
-    try:
-        bars = [reporting.bar(text) for text in fail_under or ()]
-    except ValueError as exc:
-        raise typer.BadParameter(str(exc)) from exc
-    asked = evaluation.read_questions(questions)
-    with _app_over(corpus) as (app, ingested), _bar("questions", as_json) as progress:
-        found = evaluation.run(asked, app.answerer, app.records, progress, ingested)
-    if report:
-        report.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(reporting.to_json(found), ensure_ascii=False, indent=1)
-        (report / "report.json").write_text(text, encoding="utf-8")
-    _print_json(reporting.to_json(found)) if as_json else _show(reporting.table(found))
+    if fit or fit_refuse is not None or fit_wrong is not None:
+        if report or compare or fail_under:
+            raise typer.BadParameter("--fit measures nothing: leave out the options of a report")
+        _fit(questions, corpus, measuring.aim(fit_refuse, fit_wrong), as_json)
+        return
+    bars = [reporting.bar(text) for text in fail_under or ()]
+    asked = read_questions(questions)
+    reporting.check_groups(bars, asked)
+    old = comparing.read_past(compare) if compare else None
+    folder = measuring.report_folder(report) if report else None
+    settings = _settings()
+    with _app_over(corpus, settings, as_json) as (app, ingested), _bar("questions", as_json) as go:
+        found = measuring.measured(app, settings, questions, asked, go, ingested)
+    change = comparing.compare(comparing.past(found), old) if old else None
+    if folder:
+        measuring.write(folder, found, change)
+    if as_json:
+        _print_json(reporting.to_json(found, change))
+    else:
+        _show(report_table.table(found, change))
     if missed := reporting.missed(found, bars):
         for sentence in missed:
             _complain(sentence)
         raise typer.Exit(1)
+
+
+def _fit(questions: Path, corpus: Path | None, aim: "Aim", as_json: bool) -> None:
+    from bot import measuring
+    from rag import report_table
+    from rag.questions import read_questions
+    from rag.weights import FILE_NAME
+
+    asked, settings = read_questions(questions), _settings()
+    with _app_over(corpus, settings, as_json) as (app, _), _bar("questions", as_json) as progress:
+        found = measuring.fitted(app, settings, asked, aim, progress)
+    if as_json:
+        _print_json(found.to_json())
+    else:
+        _show(report_table.fitted(found, settings.home / FILE_NAME))
 
 
 @cli.command()
@@ -313,6 +357,39 @@ def export(
 
 
 @cli.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="The file to write; - for standard output.")],
+) -> None:
+    """Write articles, people's answers and the fitted judge to one file, while all runs."""
+    from bot import backup as backups
+
+    home = _settings().home
+    if file == _STREAM:
+        kept = backups.write(home, sys.stdout.buffer)
+    else:
+        kept = backups.write_file(home, file)
+    _say(
+        f"{', '.join(kept)} of {home} are in {'the stream' if file == _STREAM else file}", err=True
+    )
+
+
+@cli.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="What `backup` wrote; - for standard input.")],
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace what the home holds already.")
+    ] = False,
+) -> None:
+    """Put a backup into the home; stop what runs there first."""
+    from bot import backup as backups
+
+    home = _settings().home
+    with _opened(file) as source:
+        found = backups.restore(home, source, force)
+    _say(f"{', '.join(found)} are in {home}; the index is made again by the next command", err=True)
+
+
+@cli.command()
 def doctor(as_json: AsJson = False) -> None:
     """Say what is installed, what is indexed, what is missing and what mends it."""
     from bot import doctor as checks
@@ -340,7 +417,7 @@ def main() -> None:
 
 def _translated(exc: Exception) -> tuple[str, int]:
     """The one table of this door from an error to words and an exit status."""
-    if isinstance(exc, QuestionRejected | ArticleNotFound | BadSettings):
+    if isinstance(exc, QuestionRejected | ArticleNotFound | BadSettings | WrongUse):
         return str(exc), 2
     if isinstance(exc, UnreadableFile):
         return str(exc), 1
@@ -370,17 +447,43 @@ def _app(settings: "Settings | None" = None) -> Iterator["App"]:
 
 
 @contextlib.contextmanager
-def _app_over(corpus: Path | None) -> Iterator[tuple["App", "Report | None"]]:
-    """The app over its own index, or over a temporary one of a corpus."""
+def _app_over(
+    corpus: Path | None, settings: "Settings", quiet: bool
+) -> Iterator[tuple["App", "Report | None"]]:
+    """The app over its own index, or over a temporary one of a corpus, as the home is fitted."""
     if corpus is None:
-        with _app() as app:
+        with _app(settings) as app:
             yield app, None
         return
-    settings = _settings()
+    from rag import weights
+
     with tempfile.TemporaryDirectory(prefix="wenbao-") as home:
+        weights.carry(settings.home, Path(home))
         changed = {"home": Path(home), "model_cache": settings.models}
         with _app(settings.model_copy(update=changed)) as app:
-            yield app, app.ingest([corpus])
+            yield app, _corpus_ingested(app, corpus, quiet)
+
+
+def _corpus_ingested(app: "App", corpus: Path, quiet: bool) -> "Report":
+    from rag.ingest import Watcher
+
+    with _bar("files", quiet) as step:
+        report = app.ingest([corpus], watcher=Watcher(step=_of_files(step)))
+    if not report.articles:
+        errors = [failure["error"] for failure in report.failed]
+        raise UnreadableFile(errors[0] if errors else f"{corpus} holds no article.")
+    for failure in report.failed:
+        _complain(failure["error"])
+    return report
+
+
+def _opened(file: Path) -> BinaryIO:
+    if file == _STREAM:
+        return sys.stdin.buffer
+    try:
+        return file.open("rb")
+    except OSError as exc:
+        raise UnreadableFile(f"{file} can't be read ({exc.strerror}); check the path.") from exc
 
 
 def _people() -> "People":
@@ -474,11 +577,17 @@ def _progress(as_json: bool) -> Iterator[Any]:
             else:
                 _say(_file_line(report))
 
-        def moved(what: str, done: int, total: int) -> None:
-            if what == "files":
-                step(done, total)
+        yield Watcher(file_done=told, step=_of_files(step))
 
-        yield Watcher(file_done=told, step=moved)
+
+def _of_files(step: Callable[[int, int], None]) -> Callable[[str, int, int], None]:
+    """What an ingest tells, as far as it is about files."""
+
+    def moved(what: str, done: int, total: int) -> None:
+        if what == "files":
+            step(done, total)
+
+    return moved
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from embeddings import serving
 from embeddings.embedder import Embedder
 from rag import gloss
 from rag import ingest as ingesting
+from rag import weights
 from rag.answer import Answerer
 from rag.errors import ModelUnavailable
 from rag.glossary import open_glossary
@@ -33,6 +34,7 @@ class App:
     records: Records
     index: VectorIndex
     embedder: Embedder
+    retriever: Retriever
     answerer: Answerer
     people: People
 
@@ -81,8 +83,10 @@ def open_app(settings: Settings, say: Callable[[str], None] = log.info) -> App:
         gloss=lambda quote, language: gloss.line(quote, language, glossary),
         top_k=settings.top_k,
         max_chars=settings.max_chars,
+        fitted=weights.of_home(settings.home, embedder.name),
     )
-    return App(settings, records, index, embedder, answerer, People(settings.home))
+    people = People(settings.home)
+    return App(settings, records, index, embedder, retriever, answerer, people)
 
 
 def _embedder(settings: Settings, say: Callable[[str], None]) -> Embedder:

@@ -110,6 +110,7 @@ class Answerer:
         gloss: Callable[[str, Language], str] = lambda quote, language: "",
         top_k: int = 8,
         max_chars: int = 2_000,
+        fitted: weights.Weights | None = None,
     ) -> None:
         self._records = records
         self._gloss = gloss
@@ -120,10 +121,8 @@ class Answerer:
         self._threads = ThreadPoolExecutor(STREAMS, "answer")
         self._top_k = top_k
         self._max_chars = max_chars
-        self._weights = weights.load()
-        # Weights of one model say little about another's scores: then only what is missing refuses.
-        fitted = self._weights.model.split("@")[0] == embedder.name.split("@")[0]
-        self._threshold = self._weights.threshold if fitted else 0.0
+        self._weights = fitted or weights.load()
+        self._threshold = self._weights.threshold_for(embedder.name)
 
     @property
     def written(self) -> Counter[str]:

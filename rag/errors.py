@@ -2,6 +2,7 @@
 
 WenbaoError
 ├── QuestionRejected     the asker must change the question
+├── WrongUse             an option asks for what there isn't
 ├── TryLater             something outside is away for now
 │   ├── LlmUnavailable       the language model does not answer
 │   └── StoreUnavailable     the index can't be read or written (locked, full disk)
@@ -20,6 +21,10 @@ class WenbaoError(Exception):
 
 class QuestionRejected(WenbaoError):
     """The question is empty or too long, or filtered by what is no date."""
+
+
+class WrongUse(WenbaoError):
+    """An option asks for what there isn't: no such measure, too few questions to fit on."""
 
 
 class TryLater(WenbaoError):

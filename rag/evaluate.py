@@ -1,10 +1,10 @@
-"""A question file -> what became of every question, and what that says of the index.
+"""Questions -> what became of each, and what that says of the index.
 
-Every question takes the path that the doors take, one after the other. Does not cover showing or
-judging the report (report.py), the formulas (metrics.py), nor making an index of a corpus.
+Every question takes the path that the doors take, one after the other. Does not cover question
+files (questions.py), the formulas (metrics.py), showing or judging the report (report.py), nor
+making an index of a corpus.
 """
 
-import json
 import os
 import re
 import sys
@@ -13,13 +13,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import Protocol, get_args
 
-from rag import metrics
-from rag.errors import QuestionRejected, UnreadableFile
+from rag import estimates, metrics
+from rag.errors import QuestionRejected
+from rag.estimates import Estimate
 from rag.ingest import Report as IngestReport
-from rag.metrics import Estimate, RiskPoint, Span
+from rag.measures import MEASURES, POOLED
+from rag.metrics import Bin, RiskPoint, Span
+from rag.questions import EvalQuestion, Located, locate
 from rag.records import Counts, Records
 from rag.types import Answer, Article, Citation, Language, Question, Reason
 
@@ -28,6 +30,7 @@ if sys.platform != "win32":
 
 
 TOP_K = 10  # so that recall@10 can be measured
+BINS = 10  # of the calibration curve
 MARKER = re.compile(r"\[([0-9]+)\]")
 REJECTED = "The question was rejected."
 Progress = Callable[[int, int], None]  # questions done, questions in all
@@ -43,161 +46,22 @@ class Answerer(Protocol):
         """The answer as every door gives it."""
 
 
-# --- question files ------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
-class EvalQuestion:
-    """One line of a question file; each of `answers` is a choice of alternatives."""
+class Timed:
+    """An answer and the milliseconds that it took."""
 
-    id: str
-    text: str
-    language: Language
-    answerable: bool
-    answers: tuple[tuple[str, ...], ...] = ()
-    evidence: tuple[str, ...] = ()
-    passage_ids: tuple[str, ...] = ()
-    kind: str = ""
+    answer: Answer
+    ms: float
 
 
-def read_questions(path: Path) -> list[EvalQuestion]:
-    """The questions of a JSONL file, at least one; unknown keys are ignored.
+class Kept(Protocol):
+    """Answers of an earlier run that was stopped: rag.resume.Kept."""
 
-    Raises:
-        UnreadableFile: naming the first line that is wrong, and what is wrong with it.
-    """
-    questions: dict[str, EvalQuestion] = {}
-    for number, line in enumerate(_lines(path), start=1):
-        if not line.strip():
-            continue
-        try:
-            question = _question(line)
-        except ValueError as exc:
-            raise UnreadableFile(f"{path} line {number} {exc}.") from exc
-        if question.id in questions:
-            raise UnreadableFile(
-                f'{path} line {number} repeats the id "{question.id}"; give every question its own.'
-            )
-        questions[question.id] = question
-    if not questions:
-        raise UnreadableFile(f"{path} holds no question; write one JSON object a line.")
-    return list(questions.values())
+    def find(self, question_id: str) -> Timed | None:
+        """The answer that is kept, or None."""
 
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8-sig").split("\n")
-    except FileNotFoundError as exc:
-        raise UnreadableFile(f"{path} does not exist; check the path.") from exc
-    except UnicodeDecodeError as exc:
-        raise UnreadableFile(f"{path} is not UTF-8 text; save it as UTF-8.") from exc
-    except OSError as exc:
-        raise UnreadableFile(f"{path} can't be read ({exc.strerror}); check the path.") from exc
-
-
-def _question(line: str) -> EvalQuestion:
-    """One line; ValueError says what is wrong, as the end of a sentence."""
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as exc:
-        raise ValueError("is not JSON; write one object a line") from exc
-    if not isinstance(row, dict):
-        raise ValueError("is no object; write one question a line")
-    if not isinstance(row.get("answerable"), bool):
-        raise ValueError('has no "answerable"; write true or false')
-    return EvalQuestion(
-        id=_text(row, "id"),
-        text=_text(row, "question"),
-        language=_language(_text(row, "lang")),
-        answerable=row["answerable"],
-        answers=tuple(_alternatives(entry) for entry in _texts(row, "answers")),
-        evidence=_texts(row, "evidence"),
-        passage_ids=_texts(row, "passage_ids"),
-        kind=_text(row, "kind") if row.get("kind") is not None else "",
-    )
-
-
-def _text(row: Mapping[str, Any], key: str) -> str:
-    value = row.get(key)
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError(f'has no text under "{key}"; add it')
-    if any("\ud800" <= c <= "\udfff" for c in value):
-        raise ValueError(f'holds half a character under "{key}"; save it again as UTF-8')
-    return value
-
-
-def _texts(row: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    """A list of texts; a missing one is empty."""
-    values = row.get(key) or []
-    if not isinstance(values, list):
-        raise ValueError(f'has no list under "{key}"; write ["...", ...]')
-    return tuple(_text({key: value}, key) for value in values)
-
-
-def _alternatives(entry: str) -> tuple[str, ...]:
-    found = tuple(part.strip() for part in entry.split("|") if part.strip())
-    if not found:
-        raise ValueError(f'has no answer in "{entry}"; write "one|another"')
-    return found
-
-
-def _language(tag: str) -> Language:
-    """zh or en, of which the file may name a variety (zh-Hant)."""
-    match tag.lower().replace("_", "-").split("-")[0]:
-        case "zh":
-            return "zh"
-        case "en":
-            return "en"
-        case _:
-            raise ValueError('has another "lang" than zh or en; these two are measured')
-
-
-# --- evidence ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Located:
-    """A question's evidence, each piece with all its places (none: it is in `missing`)."""
-
-    places: tuple[tuple[Span, ...], ...]
-    missing: tuple[str, ...]
-
-
-def locate(question: EvalQuestion, articles: Iterable[Article]) -> Located:
-    """Where the evidence stands verbatim; what stands nowhere so, where it does but for whitespace.
-
-    Offsets are true ones either way. The title of an article is not searched: nothing cites it.
-    """
-    articles = list(articles)
-    places = tuple(_places(text, articles) for text in question.evidence)
-    pairs = zip(question.evidence, places, strict=True)
-    return Located(places, tuple(text for text, found in pairs if not found))
-
-
-def _places(evidence: str, articles: Sequence[Article]) -> tuple[Span, ...]:
-    for find in (_verbatim, _but_for_whitespace):
-        found = tuple(
-            Span(article.article_id, start, end)
-            for article in articles
-            for start, end in find(evidence, article.text)
-        )
-        if found:
-            return found
-    return ()
-
-
-def _verbatim(evidence: str, text: str) -> Iterator[tuple[int, int]]:
-    start = text.find(evidence)
-    while start >= 0:
-        yield start, start + len(evidence)
-        start = text.find(evidence, start + 1)
-
-
-def _but_for_whitespace(evidence: str, text: str) -> Iterator[tuple[int, int]]:
-    ranges = list(_verbatim("".join(evidence.split()), "".join(text.split())))
-    if ranges:
-        kept = [i for i, char in enumerate(text) if not char.isspace()]
-        yield from ((kept[start], kept[end - 1] + 1) for start, end in ranges)
+    def add(self, question_id: str, timed: Timed) -> None:
+        """Keeps an answer."""
 
 
 # --- one question --------------------------------------------------------------------------------
@@ -333,6 +197,25 @@ def _loss(question: EvalQuestion, answer: Answer, scores: Mapping[str, Share]) -
     return 1.0 - scores[judge][0] if judge else None
 
 
+def misses(outcome: Outcome) -> list[str]:
+    """What went wrong with a question, in words; empty if nothing did."""
+    question, answer, scores = outcome.question, outcome.answer, outcome.scores
+    wrong = {
+        "rejected": answer.note == REJECTED,
+        "refused, though there is an answer": question.answerable and answer.abstained,
+        "answered, though there is no answer": not (question.answerable or answer.abstained),
+        "evidence not cited": not answer.abstained and _lacks(scores, "evidence_recall"),
+        "answer not given": not answer.abstained and _lacks(scores, "answer_recall"),
+        "not among the passages": _lacks(scores, "recall@10"),
+    }
+    return [what for what, is_so in wrong.items() if is_so] + list(outcome.problems)
+
+
+def _lacks(scores: Mapping[str, Share], name: str) -> bool:
+    part, whole = scores.get(name, (1.0, 1.0))
+    return part < whole
+
+
 # --- promises ------------------------------------------------------------------------------------
 
 
@@ -395,67 +278,11 @@ def _refusal_problem(answer: Answer) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
-    """How a measure is called, which way is good, and whether it sums the scores of questions."""
-
-    name: str
-    label: str
-    digits: int = 3
-    best: Literal["high", "low"] = "high"
-    pooled: bool = True
-
-
-GROUPS: tuple[tuple[str, tuple[Measure, ...]], ...] = (
-    (
-        "Retrieval",
-        (
-            Measure("hit@1", "hit@1"),
-            Measure("hit@3", "hit@3"),
-            Measure("hit@5", "hit@5"),
-            Measure("recall@10", "recall@10"),
-            Measure("mrr@10", "MRR@10"),
-            Measure("ndcg@10", "nDCG@10"),
-        ),
-    ),
-    (
-        "Answers",
-        (Measure("answer_recall", "answer recall"), Measure("character_f1", "character F1")),
-    ),
-    (
-        "Citations",
-        (
-            Measure("evidence_recall", "evidence recall"),
-            Measure("citation_precision", "citation precision"),
-            Measure("quote_compression", "quote compression", 2, "low"),
-            Measure("verified_share", "verified share"),
-        ),
-    ),
-    (
-        "Abstention",
-        (
-            Measure("auroc", "AUROC of confidence", pooled=False),
-            Measure("refused_unanswerable", "unanswerable refused"),
-            Measure("refused_answerable", "answerable refused", best="low"),
-        ),
-    ),
-    (
-        "Cost",
-        (
-            Measure("p50_ms", "p50 ms a question", 1, "low", pooled=False),
-            Measure("p95_ms", "p95 ms a question", 1, "low", pooled=False),
-            Measure("ingest_seconds", "seconds to ingest", 1, "low", pooled=False),
-            Measure("ingest_passages_per_s", "passages/s to ingest", 1, pooled=False),
-            Measure("peak_memory_mb", "peak memory, MB", 0, "low", pooled=False),
-        ),
-    ),
-)
-MEASURES: Mapping[str, Measure] = {m.name: m for _, measures in GROUPS for m in measures}
-_POOLED = tuple(name for name in MEASURES if MEASURES[name].pooled)
-
-
-@dataclass(frozen=True, slots=True)
 class EvalReport:
-    """What a question file says about an index; `metrics` by name, in the order of GROUPS."""
+    """What a question file says about an index; `metrics` by name, in the order of MEASURES.
+
+    `resumed` counts the answers that an earlier run had given.
+    """
 
     outcomes: tuple[Outcome, ...]
     metrics: Mapping[str, Estimate]
@@ -468,6 +295,7 @@ class EvalReport:
     created: datetime
     seconds: float
     cores: int
+    resumed: int = 0
 
 
 def run(
@@ -476,18 +304,23 @@ def run(
     records: Records,
     progress: Progress | None = None,
     ingested: IngestReport | None = None,
+    kept: Kept | None = None,
 ) -> EvalReport:
-    """Asks every question and measures the answers; `ingested` says what the corpus took.
+    """Asks every question that `kept` has no answer of, and measures the answers.
+
+    `ingested` says what the corpus took.
 
     Raises:
         StoreUnavailable, IndexMismatch: as the doors meet them; a rejected question is a refusal.
     """
     created, started = datetime.now(UTC), time.perf_counter()
-    articles = {article.article_id: article for article in _articles(records)}
-    outcomes = []
+    articles = {article.article_id: article for article in all_articles(records)}
+    outcomes, resumed = [], 0
     for done, question in enumerate(questions, start=1):
-        answer, ms = _asked(question, answerer)
-        outcomes.append(judged(question, answer, ms, articles))
+        timed = kept.find(question.id) if kept else None
+        resumed += timed is not None
+        timed = timed or _asked(question, answerer, kept)
+        outcomes.append(judged(question, timed.answer, timed.ms, articles))
         if progress:
             progress(done, len(questions))
     return EvalReport(
@@ -495,31 +328,36 @@ def run(
         metrics=measured(outcomes) | _cost(ingested),
         by_language=_by(outcomes, lambda o: o.question.language, get_args(Language)),
         by_kind=_by(outcomes, lambda o: o.question.kind, sorted({q.kind for q in questions})),
-        risk_coverage=tuple(_risk_coverage(outcomes)),
+        risk_coverage=tuple(risk_coverage(outcomes)),
         counts=records.counts(),
         model=", ".join(sorted({o.answer.model for o in outcomes if o.answer.model})),
         embedding_model=records.model,
         created=created,
         seconds=time.perf_counter() - started,
         cores=os.cpu_count() or 1,
+        resumed=resumed,
     )
 
 
-def _articles(records: Records) -> Iterator[Article]:
+def all_articles(records: Records) -> Iterator[Article]:
+    """Every article, by id."""
     page = records.articles()
     while page:
         yield from page
         page = records.articles(after=page[-1].article_id)
 
 
-def _asked(question: EvalQuestion, answerer: Answerer) -> tuple[Answer, float]:
-    """The answer as a door would give it, and the milliseconds that it took."""
+def _asked(question: EvalQuestion, answerer: Answerer, kept: Kept | None) -> Timed:
+    """The answer as a door would give it, kept for a later run if this one is stopped."""
     started = time.perf_counter()
     try:
         answer = answerer.answer_now(answerer.question(question.text, top_k=TOP_K))
     except QuestionRejected as exc:
         answer = _rejection(question, str(exc))
-    return answer, (time.perf_counter() - started) * 1000
+    timed = Timed(answer, (time.perf_counter() - started) * 1000)
+    if kept:
+        kept.add(question.id, timed)
+    return timed
 
 
 def _rejection(question: EvalQuestion, why: str) -> Answer:
@@ -546,27 +384,47 @@ def _by(
 
 
 def measured(outcomes: Sequence[Outcome]) -> dict[str, Estimate]:
-    """Every measure that questions alone give, in the order of GROUPS."""
+    """Every measure that questions alone give, in the order of MEASURES."""
     ms = [o.ms for o in outcomes]
-    found = {name: _pooled(name, outcomes) for name in _POOLED} | {
-        "auroc": metrics.auroc(
+    found = {name: _pooled(name, outcomes) for name in POOLED} | {
+        "auroc": estimates.auroc(
             [o.answer.confidence for o in outcomes if o.question.answerable],
             [o.answer.confidence for o in outcomes if not o.question.answerable],
         ),
-        "p50_ms": metrics.quantile(ms, 0.50),
-        "p95_ms": metrics.quantile(ms, 0.95),
+        "p50_ms": estimates.quantile(ms, 0.50),
+        "p95_ms": estimates.quantile(ms, 0.95),
     }
     return {name: found[name] for name in MEASURES if name in found}
 
 
-def _pooled(name: str, outcomes: Sequence[Outcome]) -> Estimate:
-    shares = [o.scores[name] for o in outcomes if name in o.scores]
-    return metrics.ratio([part for part, _ in shares], [whole for _, whole in shares])
+# --- curves --------------------------------------------------------------------------------------
 
 
-def _risk_coverage(outcomes: Sequence[Outcome]) -> list[RiskPoint]:
+def hit_curve(outcomes: Sequence[Outcome]) -> list[float]:
+    """hit@k for each k from 1 to TOP_K; empty where no question wants a passage."""
+    asked = [o for o in outcomes if "hit@1" in o.scores]
+    best = [min((rank for rank in o.ranks if rank), default=TOP_K + 1) for o in asked]
+    return [sum(r <= k for r in best) / len(best) for k in range(1, TOP_K + 1) if best]
+
+
+def risk_coverage(outcomes: Sequence[Outcome]) -> list[RiskPoint]:
+    """What is wrong of the answers given, if only the most confident were."""
     given = [(o.answer.confidence, o.loss) for o in outcomes if o.loss is not None]
     return metrics.risk_coverage([c for c, _ in given], [loss for _, loss in given], len(outcomes))
+
+
+def calibration(outcomes: Sequence[Outcome]) -> list[Bin]:
+    """How often there was an answer, by tenths of confidence."""
+    confidences = [o.answer.confidence for o in outcomes]
+    return metrics.calibration(confidences, [o.question.answerable for o in outcomes], BINS)
+
+
+# --- measures ------------------------------------------------------------------------------------
+
+
+def _pooled(name: str, outcomes: Sequence[Outcome]) -> Estimate:
+    shares = [o.scores[name] for o in outcomes if name in o.scores]
+    return estimates.ratio([part for part, _ in shares], [whole for _, whole in shares])
 
 
 def _cost(ingested: IngestReport | None) -> dict[str, Estimate]:

@@ -1,25 +1,14 @@
-"""The measures of an evaluation, and how sure each of them is.
+"""The formulas of an evaluation: what one question scores, and the curves over many.
 
-Pure: values in, values out; every estimate has a 95 % interval by bootstrap over the questions.
-Does not cover asking the questions nor finding the evidence (evaluate.py).
+Pure: values in, values out. Does not cover asking the questions (evaluate.py), finding the evidence
+(questions.py), nor how sure a measure is (estimates.py).
 """
 
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log2
-
-import numpy as np
-from numpy.typing import NDArray
-
-RESAMPLES = 1000
-SEED = 20_261_123
-_BLOCK = 2_000_000  # numbers held at a time while resampling
-
-Floats = NDArray[np.float64]
-Rows = NDArray[np.int64]  # shape (resamples, n): which n questions each resample drew
-Statistic = Callable[[Rows], Floats]  # one number a row; NaN where it is not defined
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +25,12 @@ Ranking = Sequence[frozenset[int]]  # best first: which of the wanted items each
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
-    """A measure over `n` questions and its 95 % interval; None: not defined on them."""
+class Bin:
+    """Questions of like confidence: how confident on the mean, and the share that had an answer."""
 
-    value: float | None
+    confidence: float
+    answerable: float
     n: int
-    low: float | None = None
-    high: float | None = None
-
-    def to_json(self) -> dict[str, object]:
-        """{"value", "n", "low", "high"}, to six decimals."""
-        ends = (None if x is None else round(x, 6) for x in (self.value, self.low, self.high))
-        value, low, high = ends
-        return {"value": value, "n": self.n, "low": low, "high": high}
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,23 +178,6 @@ def _f1(wanted: Counter[str], said: Counter[str]) -> float:
 # --- abstention ----------------------------------------------------------------------------------
 
 
-def auroc(answerable: Sequence[float], unanswerable: Sequence[float]) -> Estimate:
-    """How often an answerable question has the higher confidence of a pair; a tie is one half."""
-    scores = np.array([*answerable, *unanswerable], float)
-    order = np.argsort(scores, kind="stable")
-    positive = (order < len(answerable)).astype(float)
-    ties = np.flatnonzero(np.diff(scores[order], prepend=-np.inf) > 0)
-
-    def statistic(rows: Rows) -> Floats:
-        drawn = _times_drawn(rows)[:, order]
-        above = np.add.reduceat(drawn * positive, ties, axis=1)
-        below = np.add.reduceat(drawn * (1 - positive), ties, axis=1)
-        beaten = np.cumsum(below, axis=1) - below / 2
-        return _divided((above * beaten).sum(1), above.sum(1) * below.sum(1))
-
-    return _estimate(len(scores), statistic)
-
-
 def risk_coverage(
     confidences: Sequence[float], losses: Sequence[float], asked: int
 ) -> list[RiskPoint]:
@@ -229,62 +194,18 @@ def risk_coverage(
     return list(points.values())  # of equal confidences the last, since they come together
 
 
-# --- estimates -----------------------------------------------------------------------------------
+def calibration(confidences: Sequence[float], answerable: Sequence[bool], bins: int) -> list[Bin]:
+    """The confidences from 0 to 1 in bins of like width; empty ones are left out."""
+    found: dict[int, list[tuple[float, bool]]] = {}
+    for confidence, has_answer in zip(confidences, answerable, strict=True):
+        found.setdefault(min(int(confidence * bins), bins - 1), []).append((confidence, has_answer))
+    return [
+        Bin(sum(c for c, _ in some) / len(some), sum(a for _, a in some) / len(some), len(some))
+        for _, some in sorted(found.items())
+    ]
 
 
-def mean(values: Sequence[float]) -> Estimate:
-    """The mean."""
-    return ratio(values, [1.0] * len(values))
-
-
-def ratio(parts: Sequence[float], wholes: Sequence[float]) -> Estimate:
-    """The sum of the parts over that of the wholes; questions with a whole of 0 are left out."""
-    pairs = [(part, whole) for part, whole in zip(parts, wholes, strict=True) if whole]
-    part, whole = np.array(pairs, float).reshape(-1, 2).T
-
-    def statistic(rows: Rows) -> Floats:
-        return _divided(part[rows].sum(1), whole[rows].sum(1))
-
-    return _estimate(len(pairs), statistic)
-
-
-def quantile(values: Sequence[float], q: float) -> Estimate:
-    """The q quantile, 0 to 1, linear between neighbours."""
-    measured = np.array(values, float)
-
-    def statistic(rows: Rows) -> Floats:
-        return np.asarray(np.quantile(measured[rows], q, axis=1), float)
-
-    return _estimate(len(values), statistic)
-
-
-def _estimate(n: int, statistic: Statistic) -> Estimate:
-    """The statistic on all n, between the 2.5 and 97.5 percentiles of it on the resamples."""
-    value = float(statistic(np.arange(n)[None, :])[0]) if n else np.nan
-    if not np.isfinite(value):
-        return Estimate(None, 0)
-    resampled = np.concatenate([statistic(rows) for rows in _resamples(n)])
-    low, high = np.percentile(resampled[np.isfinite(resampled)], (2.5, 97.5))
-    # The value is inside but for rounding, or where few resamples are defined.
-    return Estimate(value, n, min(float(low), value), max(float(high), value))
-
-
-def _resamples(n: int) -> Iterator[Rows]:
-    """The same RESAMPLES draws of n from n each time, in blocks that fit into memory."""
-    draw = np.random.default_rng(SEED)
-    block = min(RESAMPLES, max(1, _BLOCK // n))
-    for done in range(0, RESAMPLES, block):
-        yield draw.integers(0, n, size=(min(block, RESAMPLES - done), n))
-
-
-def _times_drawn(rows: Rows) -> Floats:
-    """How often each resample drew each question; shape as `rows`."""
-    count, n = rows.shape
-    flat = (rows + n * np.arange(count)[:, None]).ravel()
-    return np.bincount(flat, minlength=count * n).reshape(count, n).astype(float)
-
-
-def _divided(upper: Floats, lower: Floats) -> Floats:
-    """upper / lower; NaN where lower is 0."""
-    divided: Floats = np.full(upper.shape, np.nan)
-    return np.divide(upper, lower, out=divided, where=lower != 0)
+def calibration_error(bins: Sequence[Bin]) -> float | None:
+    """Mean distance of confidence from share, each question weighing the same; None without any."""
+    n = sum(each.n for each in bins)
+    return sum(each.n * abs(each.confidence - each.answerable) for each in bins) / n if n else None

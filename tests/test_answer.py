@@ -17,6 +17,7 @@ from rag.answer import MAX_TOP_K, Answerer, is_chinese
 from rag.errors import ArticleNotFound, QuestionRejected
 from rag.glossary import open_glossary
 from rag.llm import Llm
+from rag.questions import read_questions
 from rag.retrieve import Findings, Retriever
 from rag.types import Answer, Article, Language, Question
 
@@ -89,7 +90,7 @@ def test_the_text_of_a_line_is_its_quote(sample_app: App) -> None:
 
 
 def test_every_tuning_question_gets_an_answer_that_keeps_its_promises(sample_app: App) -> None:
-    asked = evaluate.read_questions(SAMPLE / "questions.tune.jsonl")
+    asked = read_questions(SAMPLE / "questions.tune.jsonl")
     answers = [ask(sample_app, each.text, each.language) for each in asked]
     refused = [answer.abstained for answer in answers]
     right = sum(a != each.answerable for a, each in zip(refused, asked, strict=True))

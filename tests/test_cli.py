@@ -31,7 +31,7 @@ class Shell:
     def __init__(self, home: Path, models: Path, folder: Path) -> None:
         self._folder = folder
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("WENBAO_", "COV"))}
-        self._env = kept | {
+        self.env = kept | {
             "PYTHONPATH": str(ROOT),
             "PYTHONUTF8": "1",
             "WENBAO_HOME": str(home),
@@ -42,7 +42,7 @@ class Shell:
         return subprocess.run(
             [sys.executable, "-m", "bot", *map(str, args)],
             cwd=self._folder,
-            env=self._env | env,
+            env=self.env | env,
             capture_output=True,
             text=True,
             encoding="utf-8",

@@ -1,5 +1,6 @@
-"""The evaluation: question files, evidence found where it is, and a report that can be trusted."""
+"""The evaluation: every question scored, every promise checked, a report that can be trusted."""
 
+import contextlib
 import io
 import json
 from collections.abc import Iterator
@@ -7,264 +8,51 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from rich.console import Console
 
-from rag import evaluate
+from evaluated import (
+    ARTICLES,
+    COST,
+    HOW_MANY,
+    KILN,
+    LIFTS,
+    MAYOR,
+    PRICE,
+    QUESTIONS,
+    SCRIPT,
+    SITES,
+    ScriptedAnswerer,
+    answered,
+    cite,
+    library,
+    measured,
+    refused,
+)
+from rag import evaluate, report_table
 from rag import report as reporting
-from rag.errors import QuestionRejected, UnreadableFile
-from rag.evaluate import EvalQuestion, EvalReport
+from rag.evaluate import EvalReport
 from rag.ingest import Report as IngestReport
-from rag.metrics import Span
+from rag.measures import MEASURES
+from rag.questions import EvalQuestion
 from rag.records import Records
-from rag.report import Bar
-from rag.types import Answer, Article, Citation, Hit, Passage, Question
-
-KILN = Article(
-    article_id="kiln",
-    title="让老窑火照亮新日子",
-    text="清晨六点，瑶河上的雾还没散。全县登记在册的古窑址有127处，其中62处没有围栏。\n"
-    "县政协建议给每一处窑址建一份档案。“数不清就管不住。”汪若兰说。",
-)
-LIFT = Article(
-    article_id="lift",
-    title="加装电梯，钱从哪里来？",
-    text="住在七楼的彭奶奶今年81岁。一部电梯连同管线迁改要花58万元左右。\n"
-    "委员建议由低层住户少出、高层住户多出，其余由财政补助。",
-)
-ARTICLES = {article.article_id: article for article in (KILN, LIFT)}
-
-HOW_MANY = EvalQuestion(
-    id="q1",
-    text="古窑址有多少处？",
-    language="zh",
-    answerable=True,
-    answers=(("127处", "127"),),
-    evidence=("全县登记在册的古窑址有127处",),
-    kind="how_many",
-)
-COST = EvalQuestion(
-    id="q2",
-    text="What does a lift cost?",
-    language="en",
-    answerable=True,
-    answers=(("58万元", "580,000"),),
-    evidence=("要花58万元左右",),
-    kind="how_many",
-)
-LIFTS = EvalQuestion(
-    id="q3", text="Which article is about lifts?", language="en", answerable=True,
-    passage_ids=("lift",),
-)  # fmt: skip
-MAYOR = EvalQuestion(
-    id="q4", text="市长是谁？", language="zh", answerable=False, kind="unanswerable"
-)
-QUESTIONS = [HOW_MANY, COST, LIFTS, MAYOR]
-
-
-def passage(article: Article, start: int, end: int) -> Hit:
-    text = article.text[start:end]
-    id_ = f"{article.article_id}-{start}"
-    return Hit(Passage(id_, article.article_id, article.title, text, start, end), score=0.5)
-
-
-def cite(n: int, article: Article, quote: str) -> Citation:
-    start = article.text.index(quote)
-    return Citation(n, article.article_id, article.title, "", "", quote, start, start + len(quote))
-
-
-def answered(text: str, *citations: Citation, confidence: float = 0.9) -> Answer:
-    plain = evaluate.MARKER.sub("", text)
-    hits = (passage(LIFT, 0, 15), passage(KILN, 0, 40), passage(LIFT, 15, 60))
-    return Answer(
-        "?", "zh", text, plain, False, None, confidence, "extractive", "extractive", citations, hits
-    )
-
-
-def refused(confidence: float = 0.1) -> Answer:
-    no = answered("报道中没有提到。", confidence=confidence)
-    return replace(no, abstained=True, reason="not_in_articles")
-
-
-SITES = cite(1, KILN, "全县登记在册的古窑址有127处，其中62处没有围栏。")
-PRICE = cite(1, LIFT, "一部电梯连同管线迁改要花58万元左右。")
-SCRIPT = {
-    HOW_MANY.text: answered("共有127处 [1]。", SITES, confidence=0.9),
-    COST.text: answered("About this much [1], says she [2].", PRICE, cite(2, LIFT, "彭奶奶")),
-    LIFTS.text: refused(0.3),
-    MAYOR.text: refused(0.2),
-}
-
-
-class ScriptedAnswerer:
-    """Answers by heart, and keeps what it was asked."""
-
-    def __init__(self, script: dict[str, Answer]) -> None:
-        self.script = script
-        self.asked: list[Question] = []
-
-    def question(self, text: str, lang: str = "auto", top_k: int | None = None) -> Question:
-        if len(text) > 100:
-            raise QuestionRejected("The question is too long; ask a shorter one.")
-        assert lang == "auto"
-        assert top_k is not None
-        return Question(text, "zh", top_k)
-
-    def answer_now(self, question: Question) -> Answer:
-        self.asked.append(question)
-        return self.script[question.text]
+from rag.types import Answer
 
 
 @pytest.fixture
 def records(tmp_path: Path) -> Iterator[Records]:
-    made = Records(tmp_path / "home")
-    with made.change():
-        for article in ARTICLES.values():
-            made.put_article(article)
-    yield made
-    made.close()
+    with contextlib.closing(library(tmp_path / "home")) as made:
+        yield made
 
 
 @pytest.fixture
-def report(records: Records) -> EvalReport:
-    return evaluate.run(QUESTIONS, ScriptedAnswerer(SCRIPT), records)
+def report(tmp_path: Path) -> EvalReport:
+    return measured(tmp_path / "measured")
 
 
 def printed(report: EvalReport) -> str:
     out = io.StringIO()
-    Console(file=out, width=100).print(reporting.table(report))
+    Console(file=out, width=100).print(report_table.table(report))
     return out.getvalue()
-
-
-# --- question files
-
-
-def write(path: Path, *rows: object) -> Path:
-    path.write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows), "utf-8")
-    return path
-
-
-ROW = {"id": "q1", "question": "古窑址有多少处？", "lang": "zh", "answerable": True}
-
-
-def test_a_question_file_is_read_as_the_interface_has_it(tmp_path: Path) -> None:
-    row = {
-        **ROW,
-        "answers": ["127处 | 127"],
-        "evidence": ["全县登记在册的古窑址有127处"],
-        "passage_ids": [],
-        "kind": "how_many",
-        "answers_en": ["127"],
-    }
-    assert evaluate.read_questions(write(tmp_path / "q.jsonl", row)) == [HOW_MANY]
-
-
-def test_a_retrieval_only_line_needs_no_answers(tmp_path: Path) -> None:
-    row = {**ROW, "lang": "zh-Hant", "passage_ids": ["kiln"], "evidence": None}
-    (question,) = evaluate.read_questions(write(tmp_path / "q.jsonl", row))
-    assert question.passage_ids == ("kiln",)
-    assert (question.language, question.answers, question.evidence) == ("zh", (), ())
-
-
-def test_blank_lines_and_a_byte_order_mark_are_passed_over(tmp_path: Path) -> None:
-    path = tmp_path / "q.jsonl"
-    path.write_text(f"\ufeff\n{json.dumps(ROW)}\r\n\n", "utf-8")
-    assert len(evaluate.read_questions(path)) == 1
-
-
-@pytest.mark.parametrize(
-    ("row", "problem"),
-    [
-        pytest.param("{", "is not JSON", id="broken"),
-        pytest.param('["a"]', "is no object", id="a list"),
-        pytest.param(json.dumps(ROW), 'repeats the id "q1"', id="the same id"),
-        pytest.param(json.dumps({**ROW, "id": 7}), '"id"', id="a number as id"),
-        pytest.param(json.dumps({**ROW, "question": " "}), '"question"', id="no question"),
-        pytest.param(json.dumps({**ROW, "lang": "de"}), '"lang"', id="another language"),
-        pytest.param(json.dumps({**ROW, "answerable": 1}), '"answerable"', id="no bool"),
-        pytest.param(json.dumps({**ROW, "answers": "127"}), '"answers"', id="no list"),
-        pytest.param(json.dumps({**ROW, "answers": ["|"]}), "no answer", id="no alternative"),
-        pytest.param(json.dumps({**ROW, "evidence": [""]}), '"evidence"', id="empty evidence"),
-        pytest.param(json.dumps({**ROW, "id": "\ud800"}), "half a", id="half a character"),
-    ],
-)
-def test_a_wrong_line_is_named(tmp_path: Path, row: str, problem: str) -> None:
-    path = tmp_path / "q.jsonl"
-    path.write_text(f"{json.dumps(ROW)}\n\n{row}\n", "utf-8")
-    with pytest.raises(UnreadableFile, match="line 3") as caught:
-        evaluate.read_questions(path)
-    assert problem in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("content", "problem"),
-    [
-        pytest.param(None, "does not exist", id="missing"),
-        pytest.param(b"\n\n", "holds no question", id="empty"),
-        pytest.param("古窑址".encode("gb18030"), "not UTF-8", id="another encoding"),
-    ],
-)
-def test_a_file_without_questions_is_refused(
-    tmp_path: Path, content: bytes | None, problem: str
-) -> None:
-    path = tmp_path / "q.jsonl"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(UnreadableFile, match=problem):
-        evaluate.read_questions(path)
-
-
-def test_a_folder_is_no_question_file(tmp_path: Path) -> None:
-    with pytest.raises(UnreadableFile, match="can't be read"):
-        evaluate.read_questions(tmp_path)
-
-
-# --- evidence
-
-
-def located(*evidence: str, articles: list[Article] | None = None) -> evaluate.Located:
-    return evaluate.locate(replace(HOW_MANY, evidence=evidence), articles or [KILN, LIFT])
-
-
-def test_evidence_is_found_in_every_place_where_it_stands() -> None:
-    found = located("政协", "建议", "81岁")
-    texts = [[ARTICLES[s.article_id].text[s.start : s.end] for s in p] for p in found.places]
-    assert texts == [["政协"], ["建议", "建议"], ["81岁"]]
-    assert found.missing == ()
-
-
-def test_evidence_broken_by_a_line_end_is_found_at_its_true_offsets() -> None:
-    found = located("没有围栏。县政 协建议")
-    start = KILN.text.index("没有围栏")
-    end = KILN.text.index("建议") + 2
-    assert found.places == ((Span("kiln", start, end),),)
-
-
-def test_evidence_that_stands_nowhere_is_reported() -> None:
-    found = located("63处没有围栏", "62处没有围栏")
-    assert found.missing == ("63处没有围栏",)
-    assert [len(places) for places in found.places] == [0, 1]
-
-
-@given(
-    st.text(alphabet="甲乙a \n\u3000", min_size=1).filter(str.strip),
-    st.data(),
-)
-def test_any_cut_of_an_article_is_found_with_or_without_its_whitespace(
-    text: str, data: st.DataObject
-) -> None:
-    article = Article("a", "", text)
-    start = data.draw(st.integers(0, len(text) - 1))
-    end = data.draw(st.integers(start + 1, len(text)))
-    cut = text[start:end]
-    if not cut.strip():
-        return
-    assert Span("a", start, end) in located(cut, articles=[article]).places[0]
-    bare = "".join(cut.split())
-    (places,) = located(bare, articles=[article]).places
-    assert places
-    assert {"".join(text[s.start : s.end].split()) for s in places} == {bare}
 
 
 # --- one question
@@ -428,9 +216,7 @@ def test_measures_are_over_all_and_by_language_and_kind(report: EvalReport) -> N
 
 def test_the_json_report_holds_all_measures_and_questions(report: EvalReport) -> None:
     found = json.loads(json.dumps(reporting.to_json(report), allow_nan=False))
-    assert list(found["metrics"]) == [
-        name for name in evaluate.MEASURES if not name.startswith("ingest")
-    ]
+    assert list(found["metrics"]) == [name for name in MEASURES if not name.startswith("ingest")]
     assert set(found["metrics"]["hit@3"]) == {"value", "n", "low", "high"}
     assert set(found["by_language"]) == {"zh", "en"}
     assert set(found["by_kind"]) == {"how_many", "unanswerable"}
@@ -477,80 +263,45 @@ def test_an_empty_index_is_measured_too(tmp_path: Path) -> None:
     json.dumps(reporting.to_json(report), allow_nan=False)
 
 
-# --- the table
-
-
-def test_the_table_fits_into_a_hundred_columns(report: EvalReport) -> None:
-    text = printed(report)
-    assert "…" not in text
-    lines = text.splitlines()
-    hit = next(line for line in lines if line.startswith("   hit@3"))
-    assert hit.split() == ["hit@3", *("1.000", "1.00–1.00", "3"), *("1.000", "1.00–1.00", "1"),
-                           *("1.000", "1.00–1.00", "2")]  # fmt: skip
-    order = [line.strip() for line in lines]
-    labels = [m.label for name, m in evaluate.MEASURES.items() if name in report.metrics]
-    rows = [next(i for i, line in enumerate(order) if line.startswith(label)) for label in labels]
-    assert rows == sorted(rows)
-
-
-def test_a_single_language_has_no_column_for_the_other(records: Records) -> None:
-    report = evaluate.run([HOW_MANY, MAYOR], ScriptedAnswerer(SCRIPT), records)
-    assert "Chinese" in printed(report)
-    assert "English" not in printed(report)
-
-
-def test_text_of_a_question_file_can_not_steer_the_terminal(records: Records) -> None:
-    nasty = replace(HOW_MANY, id="\x1b[31m[red]", kind="\x1b]0;x\x07[b]", evidence=("\x1b[2J没有",))
-    report = evaluate.run([nasty], ScriptedAnswerer(SCRIPT), records)
-    text = printed(report)
-    assert "\x1b" not in text
-    assert "\x07" not in text
-    assert "[red]" in text
-    assert "[b]" in text
-
-
-def test_many_warnings_are_cut_short(records: Records) -> None:
-    missing = tuple(f"没有第{i}句" for i in range(9))
-    report = evaluate.run([replace(HOW_MANY, evidence=missing)], ScriptedAnswerer(SCRIPT), records)
-    assert printed(report).count("evidence is in no article") == 6
-    assert "and 4 more" in printed(report)
-
-
-# --- bars
-
-
-def test_a_bar_names_a_measure_and_a_number() -> None:
-    assert reporting.bar("hit@3.zh=0.95") == Bar("hit@3.zh", 0.95)
-
-
-@pytest.mark.parametrize("text", ["hit@4=1", "hit@3", "hit@3=", "hit@3=nan", "hit@3=much", "=1"])
-def test_a_wrong_bar_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"measure|METRIC=VALUE"):
-        reporting.bar(text)
-
-
 @pytest.mark.parametrize(
-    ("text", "problem"),
+    ("question", "answer", "wrong"),
     [
-        pytest.param("hit@3=1", "", id="reached"),
-        pytest.param("hit@1=0.5", "hit@1 is 0.3333, under 0.5.", id="too low"),
-        pytest.param("refused_answerable=0.4", "", id="low is good"),
+        pytest.param(HOW_MANY, SCRIPT[HOW_MANY.text], [], id="right"),
+        pytest.param(MAYOR, refused(), [], id="rightly refused"),
         pytest.param(
-            "refused_answerable=0.1", "refused_answerable is 0.3333, over 0.1.", id="too high"
+            LIFTS, refused(), ["refused, though there is an answer"], id="wrongly refused"
         ),
-        pytest.param("p95_ms=60000", "", id="fast enough"),
         pytest.param(
-            "auroc.how_many=0.5", "auroc.how_many was measured on no question.", id="none"
+            MAYOR,
+            SCRIPT[HOW_MANY.text],
+            ["answered, though there is no answer"],
+            id="wrongly answered",
         ),
-        pytest.param("ingest_seconds=9", "ingest_seconds was measured on no question.", id="cost"),
+        pytest.param(
+            HOW_MANY,
+            answered("有 [1]。", cite(1, KILN, "雾还没散")),
+            ["evidence not cited", "answer not given"],
+            id="another quote",
+        ),
+        pytest.param(
+            replace(LIFTS, passage_ids=("gone",)),
+            SCRIPT[COST.text],
+            ["not among the passages"],
+            id="not found",
+        ),
+        pytest.param(
+            HOW_MANY, answered("有127处 [1][7]。", SITES), ["[7] has no citation"], id="an orphan"
+        ),
     ],
 )
-def test_a_bar_is_a_minimum_or_where_low_is_good_a_maximum(
-    report: EvalReport, text: str, problem: str
+def test_a_miss_says_what_went_wrong(
+    question: EvalQuestion, answer: Answer, wrong: list[str]
 ) -> None:
-    assert reporting.missed(report, [reporting.bar(text)]) == ([problem] if problem else [])
+    assert evaluate.misses(judged(question, answer)) == wrong
 
 
-def test_a_group_that_is_not_there_is_told(report: EvalReport) -> None:
-    with pytest.raises(ValueError, match="how_many"):
-        reporting.metric(report, "hit@3.list")
+def test_curves_are_over_the_questions_that_they_concern(report: EvalReport) -> None:
+    assert evaluate.hit_curve(report.outcomes) == pytest.approx([1 / 3, 2 / 3, *[1.0] * 8])
+    assert [(p.coverage, p.risk) for p in evaluate.risk_coverage(report.outcomes)] == [(0.5, 0)]
+    assert sum(each.n for each in evaluate.calibration(report.outcomes)) == 4
+    assert evaluate.hit_curve([o for o in report.outcomes if not o.question.answerable]) == []

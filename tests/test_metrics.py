@@ -1,4 +1,4 @@
-"""The measures: worked out by hand on small cases, and within their bounds on all."""
+"""The formulas: worked out by hand on small cases, and within their bounds on all."""
 
 from itertools import pairwise
 from math import log2
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag import metrics
-from rag.metrics import Estimate, RiskPoint, Span
+from rag.metrics import Bin, RiskPoint, Span
 
 NONE: frozenset[int] = frozenset()
 BOTH = frozenset({0, 1})
@@ -147,27 +147,6 @@ def test_answer_measures_lie_between_zero_and_one(answers: list[list[str]], text
 # --- abstention
 
 
-def test_auroc_counts_the_pairs_in_the_right_order_and_ties_as_half() -> None:
-    assert metrics.auroc([0.9, 0.8], [0.1]).value == 1
-    assert metrics.auroc([0.9, 0.5], [0.5, 0.7]).value == pytest.approx((1 + 1 + 0.5 + 0) / 4)
-    assert metrics.auroc([0.3, 0.3], [0.3]).value == 0.5
-
-
-@pytest.mark.parametrize(("yes", "no"), [([], [0.5]), ([0.5], []), ([], [])])
-def test_auroc_needs_both_kinds_of_question(yes: list[float], no: list[float]) -> None:
-    assert metrics.auroc(yes, no) == Estimate(None, 0)
-
-
-@given(*[st.lists(st.sampled_from([0.0, 0.1, 0.5, 0.9]), min_size=1, max_size=8)] * 2)
-def test_auroc_is_the_share_of_pairs_won(yes: list[float], no: list[float]) -> None:
-    won = sum((a > b) + (a == b) / 2 for a in yes for b in no)
-    found = metrics.auroc(yes, no)
-    assert found.value == pytest.approx(won / (len(yes) * len(no)))
-    assert found.low is not None
-    assert found.high is not None
-    assert 0 <= found.low <= found.high <= 1
-
-
 def test_the_risk_coverage_curve_gives_answers_by_falling_confidence() -> None:
     curve = metrics.risk_coverage([0.5, 0.9, 0.7, 0.7], [1, 0, 1, 0], asked=8)
     assert curve == [
@@ -190,48 +169,12 @@ def test_the_risk_curve_ends_at_the_mean_loss(answers: list[tuple[float, float]]
     assert all(a.confidence > b.confidence for a, b in pairwise(curve))
 
 
-# --- estimates
+def test_calibration_puts_confidences_beside_what_came_true() -> None:
+    bins = metrics.calibration([0.05, 0.95, 1.0, 0.9, 0.92], [False, True, True, True, False], 10)
+    assert bins == [Bin(0.05, 0.0, 1), Bin(pytest.approx(0.9425), 0.75, 4)]
+    assert metrics.calibration_error(bins) == pytest.approx((0.05 + 4 * 0.1925) / 5)
 
 
-def test_the_interval_of_a_mean_is_near_the_normal_one() -> None:
-    found = metrics.mean([0.0, 1.0] * 200)
-    assert (found.value, found.n) == (0.5, 400)
-    assert found.low == pytest.approx(0.5 - 1.96 * 0.025, abs=0.01)
-    assert found.high == pytest.approx(0.5 + 1.96 * 0.025, abs=0.01)
-
-
-def test_resampling_in_blocks_draws_as_many_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = metrics.mean([0.0, 1.0] * 50)
-    monkeypatch.setattr(metrics, "_BLOCK", 7_777)
-    assert metrics.mean([0.0, 1.0] * 50) == whole
-
-
-def test_a_ratio_weighs_each_question_by_its_whole() -> None:
-    found = metrics.ratio([1, 3, 0], [1, 6, 0])
-    assert (found.value, found.n) == pytest.approx((4 / 7, 2))
-
-
-def test_quantiles_lie_between_neighbours() -> None:
-    assert metrics.quantile([10.0, 20.0, 30.0, 40.0], 0.5).value == 25
-    assert metrics.quantile([10.0, 20.0], 0.95).value == pytest.approx(19.5)
-
-
-def test_nothing_measured_is_an_estimate_without_a_value() -> None:
-    nothing = Estimate(None, 0)
-    assert metrics.mean([]) == metrics.ratio([0], [0]) == metrics.quantile([], 0.5) == nothing
-    assert nothing.to_json() == {"value": None, "n": 0, "low": None, "high": None}
-
-
-def test_the_same_questions_give_the_same_interval() -> None:
-    values = [0.1, 0.4, 0.9, 0.2]
-    assert metrics.mean(values) == metrics.mean(values)
-
-
-@given(st.lists(shares, min_size=1, max_size=40))
-def test_an_interval_holds_its_mean_and_stays_within_the_values(values: list[float]) -> None:
-    found = metrics.mean(values)
-    assert found.value == pytest.approx(sum(values) / len(values))
-    assert found.value is not None
-    assert found.low is not None
-    assert found.high is not None
-    assert min(values) - 1e-12 <= found.low <= found.value <= found.high <= max(values) + 1e-12
+def test_nothing_asked_has_no_calibration() -> None:
+    assert metrics.calibration([], [], 10) == []
+    assert metrics.calibration_error([]) is None

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from embeddings.embedder import Embedder
 from embeddings.serving import load
 from rag import extract, judge
+from rag.fitting import newton
 from rag.glossary import open_glossary
 from rag.ingest import ingest
 from rag.names import places
@@ -191,28 +192,11 @@ def _covers(candidate: extract.Candidate, span: Span) -> bool:
     return candidate.match.hit.passage.article_id == article_id and overlap * 2 >= end - start
 
 
-def fit(
-    rows: NDArray[np.float64],
-    labels: NDArray[np.float64],
-    weights: NDArray[np.float64],
-    ridge: float = 1.0,
-) -> NDArray[np.float64]:
-    """Weighted logistic regression by Newton's method."""
-    found = np.zeros(rows.shape[1])
-    pull = ridge * np.eye(rows.shape[1])
-    for _ in range(50):
-        p = 1 / (1 + np.exp(-np.clip(rows @ found, -30, 30)))
-        slope = rows.T @ (weights * (p - labels)) + pull @ found
-        curve = (rows * (weights * p * (1 - p))[:, None]).T @ rows + pull
-        found -= np.linalg.solve(curve, slope)
-    return found
-
-
 def fit_sentences(some: Sequence[Example]) -> dict[str, float]:
     """The sentence model, from answerable questions whose answer is among the sentences."""
     used = [e for e in some if e.answerable and e.good.any()]
     weights = np.concatenate([np.full(len(e.good), e.weight) for e in used])
-    found = fit(
+    found = newton(
         np.concatenate([e.rows for e in used]), np.concatenate([e.good for e in used]), weights
     )
     return dict(zip(extract.FEATURES, (round(float(w), 4) for w in found), strict=True))
@@ -232,7 +216,7 @@ def fit_judge(some: Sequence[Example], sentence: dict[str, float]) -> dict[str, 
     """The judge, from all questions."""
     labels = np.array([float(e.answerable) for e in some])
     weights = [e.weight * (XQUAD_JUDGED if _set_of(e) == "xquad" else 1) for e in some]
-    found = fit(judge_rows(some, sentence), labels, np.array(weights), ridge=2.0)
+    found = newton(judge_rows(some, sentence), labels, np.array(weights), ridge=2.0)
     return dict(zip(judge.FEATURES, (round(float(w), 4) for w in found), strict=True))
 
 

@@ -22,9 +22,10 @@ import results
 from systems import CANDIDATES, CHUNK_CHARS, LATIN_FACTOR, OURS, SYSTEMS
 
 from embeddings import packaged, serving
-from rag import evaluate, metrics
-from rag.evaluate import EvalQuestion
-from rag.metrics import Estimate, Span
+from rag import estimates, metrics
+from rag.estimates import Estimate
+from rag.metrics import Span
+from rag.questions import EvalQuestion, locate, read_questions
 from rag.types import Article
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -132,7 +133,7 @@ def _sample(half: str) -> Corpus:
     lines = (SAMPLE / "articles.jsonl").read_text(encoding="utf-8").splitlines()
     rows = [json.loads(line) for line in lines]
     articles = [Article(f"s{i:02}", row["title"], row["text"]) for i, row in enumerate(rows)]
-    asked = evaluate.read_questions(SAMPLE / f"questions.{half}.jsonl")
+    asked = read_questions(SAMPLE / f"questions.{half}.jsonl")
     by_language = {
         f"sample-{language}": [q for q in asked if q.language == language and q.evidence]
         for language in ("zh", "en")
@@ -144,9 +145,7 @@ def _sample(half: str) -> Corpus:
 def _xquad(language: str, directions: Sequence[str]) -> Corpus:
     folder = EVAL / "xquad"
     sets = {
-        f"xquad-{d}": [
-            q for q in evaluate.read_questions(folder / f"questions.{d}.jsonl") if q.answerable
-        ]
+        f"xquad-{d}": [q for q in read_questions(folder / f"questions.{d}.jsonl") if q.answerable]
         for d in directions
     }
     return Corpus(f"xquad-{language}", _articles(folder / f"passages.{language}.jsonl"), sets)
@@ -270,7 +269,7 @@ def _held(
 ) -> list[frozenset[int]]:
     """What each passage holds: evidence, or a wanted article where the file names no evidence."""
     if question.evidence:
-        places = evaluate.locate(question, articles).places
+        places = locate(question, articles).places
         return [metrics.covered(span, places) for span in ranking]
     wanted = list(enumerate(question.passage_ids))
     return [frozenset(i for i, id_ in wanted if id_ == span.article_id) for span in ranking]
@@ -306,7 +305,7 @@ def _quality(
             rows.append([run.system, *["failed"] * len(MEASURES), run.error[:100]])
             continue
         theirs = found[run.system]
-        told = [_share(metrics.mean(theirs[measure])) for measure in MEASURES]
+        told = [_share(estimates.mean(theirs[measure])) for measure in MEASURES]
         rows.append([run.system, *told, _less(ours, theirs) if run.system != OURS else ""])
     head = ["system", *MEASURES, "ours less theirs: hit@1; MRR@10"]
     title = f"### {name}: {len(questions)} questions, {len(corpus.articles)} articles"
@@ -319,7 +318,7 @@ def _less(ours: Mapping[str, list[float]] | None, theirs: Mapping[str, list[floa
     told = []
     for measure in ("hit@1", "MRR@10"):
         pairs = zip(ours[measure], theirs[measure], strict=True)
-        told.append(_share(metrics.mean([a - b for a, b in pairs]), sign="+"))
+        told.append(_share(estimates.mean([a - b for a, b in pairs]), sign="+"))
     return "; ".join(told)
 
 

@@ -30,8 +30,9 @@ from systems import peak_mb
 
 from embeddings.embedder import Embedder, Embedding, Reading, Tokens, Vector, Vectors, joined
 from embeddings.serving import load
-from rag import chunking, evaluate, readers
+from rag import chunking, readers
 from rag.glossary import open_glossary
+from rag.questions import read_questions
 from rag.records import NewPassage, Records
 from rag.retrieve import Retriever
 from rag.store import VectorIndex
@@ -164,7 +165,7 @@ def _questions(embedder: Embedder, most: int) -> list[Asked]:
     each = max(1, most // len(there))
     questions = []
     for path in there:
-        some = evaluate.read_questions(path)
+        some = read_questions(path)
         questions += list(islice(some, 0, None, max(1, len(some) // each)))[:each]
     texts = {q.text: q.language for q in questions}
     return [Asked(text, language, embedder.embed_query(text)) for text, language in texts.items()]
