@@ -183,7 +183,9 @@ def test_quotations_stand_under_their_frame_with_their_gloss(visit: Visit) -> No
 
 def test_written_answers_are_prose_with_their_quotes_among_the_sources(visit: Visit) -> None:
     turn = visit.ask("written, please")
-    expect(turn.locator(".answer .prose")).to_have_count(2)
+    expect(turn.locator(".answer .prose")).to_have_text(
+        [re.compile("Fridays 1, in"), re.compile("coins 2.$")]
+    )
     expect(turn.locator(".sources blockquote").first).to_contain_text("书屋每周二、周五傍晚到港")
     expect(turn.locator(".sources .gloss")).to_have_text("Gloss library arrive Tuesday")
     expect(turn.locator(".note")).to_contain_text("One sentence was left out")

@@ -5,7 +5,7 @@
 
 import { $, motion } from "./page.js";
 
-const WIDE = matchMedia("(min-width: 60rem)");
+const WIDE = matchMedia("(min-width: 60rem), print"); // a modal dialog would hide the answers
 let origin = null; // the element that the panel's content was opened from
 
 /** Shows the list or the article; `from` gets the focus back when that is closed. */

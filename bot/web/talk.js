@@ -109,7 +109,7 @@ function follow(turn, start = false) {
   if (start) following = true;
   const { top, bottom } = turn.node.getBoundingClientRect();
   const hidden = bottom - $("ask").getBoundingClientRect().top + 16;
-  const room = top - 16;
+  const room = top - Math.max(0, $("masthead").getBoundingClientRect().bottom) - 8;
   const by = Math.min(hidden, room);
   if (by > 0) window.scrollBy({ top: by, behavior: start ? motion() : "auto" });
 }

@@ -10,6 +10,7 @@ import { GLOSS } from "./words.js";
 
 const MARKERS = /(\[\d+\])/;
 const QUOTED = /^[“「『].*[”」』][。.]?$/s;
+const ENDING = /^(.*?)(\S{0,2} ?)$/su;
 const FRAME = /[:：]$/;
 
 /**
@@ -66,12 +67,19 @@ function squeezed(text) {
   return text.trim().replace(/\s+/g, " ");
 }
 
-/** The line with every marker [n] that has a citation as a button. */
+/** The line with every marker [n] that has a citation as a button, never alone on a new line. */
 function marked(line, cited, open) {
-  return line.split(MARKERS).map((piece) => {
+  const pieces = [];
+  for (const piece of line.split(MARKERS)) {
     const citation = cited.find(({ n }) => piece === `[${n}]`);
-    return citation ? marker(citation, open) : piece;
-  });
+    if (citation) {
+      const [, before, last] = ENDING.exec(pieces.pop() ?? "");
+      pieces.push(before, element("span", { class: "tied" }, last, marker(citation, open)));
+    } else {
+      pieces.push(piece);
+    }
+  }
+  return pieces;
 }
 
 export function marker(citation, open) {

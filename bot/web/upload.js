@@ -101,8 +101,8 @@ function report(job) {
   }
   const counts = words.uploads.counts(job.report).filter(Boolean);
   const line = counts.length ? `${words.uploads.done}: ${counts.join(", ")}` : words.uploads.nothing;
-  const faults = (job.report.failed ?? []).map(({ path, error }) =>
-    element("li", { class: "fault" }, words.uploads.file(path, error)));
+  const faults = (job.report.failed ?? []).map(({ file, path, error }) =>
+    element("li", { class: "fault" }, words.uploads.file(file ?? path, error)));
   $("report").replaceChildren(element("p", {}, line), ...(faults.length ? [element("ul", {}, ...faults)] : []));
   tell(line);
 }

@@ -4,6 +4,8 @@ import { words } from "./language.js";
 import { button, icon, tell } from "./page.js";
 import { Problem, post, wordsOf } from "./server.js";
 
+const UNOFFERED = new Set(["key-needed", "no-such-route", "wrong-method"]);
+
 let offered = true;
 
 /** The two buttons of a turn, or none. */
@@ -29,7 +31,7 @@ async function cast(turn, vote, buttons) {
     press(buttons, vote);
     tell(words.thanks);
   } catch (error) {
-    if (error instanceof Problem && [401, 404, 405].includes(error.status)) withdraw();
+    if (error instanceof Problem && UNOFFERED.has(error.slug)) withdraw();
     else tell(wordsOf(error));
   }
 }
