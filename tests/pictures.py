@@ -10,7 +10,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, sync_playwright
 
 from page_server import FERRY, Desk, samples, serving
-from test_page import CHROMIUM, DESK, FLAGS
+from visits import CHROMIUM, DESK, FLAGS
 
 FOLDER = Path(__file__).parent / "data" / "pictures"
 

@@ -1,145 +1,26 @@
-"""The chat page in a real browser: what a person sees, clicks and hears read out.
+"""The chat page in a real browser: questions, answers, what goes wrong, the real door.
 
-Most of it runs over a stand-in for the HTTP door (page_server.py); the last tests open the page on
-the real one.
+The list of articles and adding to it: test_page_articles.py; keyboards, screen readers, phones,
+paper: test_page_for_all.py. All but the last tests run over a stand-in for the door.
 """
 
 import json
 import random
 import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
+from playwright.sync_api import Browser, expect
 
-import test_api
-from page_server import BUS, ELEVATOR, FERRY, HOSTILE, KEY, POLICY, QUOTES, YANTA, Desk, serving
+from page_server import BUS, ELEVATOR, FERRY, HOSTILE, POLICY, QUOTES, YANTA, Desk, done
+from test_api import newsroom, serving
+from visits import PAGE_FILE, Visit, visiting
 
 pytestmark = pytest.mark.browser
-sync_api = pytest.importorskip("playwright.sync_api")
-
-from axe_playwright_python.sync_playwright import Axe  # noqa: E402
-from playwright.sync_api import (  # noqa: E402
-    Browser,
-    FilePayload,
-    Locator,
-    Page,
-    ViewportSize,
-    expect,
-)
-
-CHROMIUM = shutil.which("chromium")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-DESK: ViewportSize = {"width": 1280, "height": 800}
-PHONE: ViewportSize = {"width": 390, "height": 844}
-PAGE_FILE: FilePayload = {"name": "p1.txt", "mimeType": "text/plain", "buffer": "新闻".encode()}
+pytest_plugins = ["visitors"]
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("no chromium on PATH")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def desk() -> Desk:
-    return Desk()
-
-
-@pytest.fixture
-def address(desk: Desk) -> Iterator[str]:
-    with serving(desk) as address:
-        yield address
-
-
-class Visit:
-    """One person's tab, which keeps what the console says and whom it calls."""
-
-    def __init__(self, browser: Browser, address: str, **person: Any) -> None:
-        usual = {"viewport": DESK, "locale": "en-GB", "reduced_motion": "reduce"}
-        self.context = browser.new_context(**(usual | person))
-        self.complaints: list[str] = []
-        self.hosts: set[str] = set()
-        self.page: Page = self.context.new_page()
-        self.page.set_default_timeout(10_000)
-        self.page.on("console", self._hear)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("dialog", lambda dialog: self.complaints.append(dialog.message))
-        self.page.on("request", lambda request: self.hosts.add(request.url.split("/")[2]))
-        self.page.goto(address)
-
-    def _hear(self, message: object) -> None:
-        said = str(getattr(message, "text", message))
-        # The browser reports every status of 400 and more, and every connection that breaks.
-        if getattr(message, "type", "") in ("error", "warning") and "Failed to load" not in said:
-            self.complaints.append(said)
-
-    def ask(self, question: str) -> Locator:
-        """Asks and waits for what becomes of it; gives the turn."""
-        turns = self.page.locator(".turn")
-        before = turns.count()
-        self.page.locator("#question").fill(question)
-        self.page.locator("#question").press("Enter")
-        expect(turns).to_have_count(before + 1)
-        turn = turns.nth(before)
-        expect(turn).to_have_attribute("aria-busy", "false")
-        return turn
-
-    def give_key(self, key: str = KEY) -> None:
-        self.page.locator("#use-key").click()
-        self.page.locator("#key-value").fill(key)
-        self.page.locator("#key-value").press("Enter")
-        expect(self.page.locator("#key")).to_be_hidden()
-
-    def lit(self) -> str:
-        return "\n".join(self.page.locator("#article-text mark").all_text_contents())
-
-    def style(self, selector: str, name: str) -> str:
-        script = "(e, name) => getComputedStyle(e)[name]"
-        return cast("str", self.page.locator(selector).first.evaluate(script, name))
-
-
-def visiting(browser: Browser, address: str, **person: Any) -> Iterator[Visit]:
-    visit = Visit(browser, address, **person)
-    yield visit
-    visit.context.close()
-    assert visit.complaints == []
-    assert visit.hosts <= {address.split("/")[2]}
-
-
-@pytest.fixture
-def visit(browser: Browser, address: str) -> Iterator[Visit]:
-    """An English visitor at a desk."""
-    yield from visiting(browser, address)
-
-
-@pytest.fixture
-def phone(browser: Browser, address: str) -> Iterator[Visit]:
-    """A Chinese visitor on a phone."""
-    person = {"viewport": PHONE, "locale": "zh-CN", "has_touch": True, "is_mobile": True}
-    yield from visiting(browser, address, **person)
-
-
-def no_sideways_scroll(page: Page) -> bool:
-    script = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
-    return cast("bool", page.evaluate(script))
-
-
-# ── Answers ─────────────────────────────────────────────────────────────────────────────────────
+# ── Answers ───────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("question", ["书屋几点来？", "when does the library come?"])
@@ -243,6 +124,17 @@ def test_a_slow_answer_can_be_stopped(visit: Visit, desk: Desk) -> None:
     expect(visit.page.locator("#send")).to_have_text("Ask")
 
 
+def test_a_new_conversation_leaves_the_old_answer_behind(visit: Visit, desk: Desk) -> None:
+    desk.delay_s = 0.3
+    visit.page.locator("#question").fill("when does the library come?")
+    visit.page.locator("#send").click()
+    visit.page.locator("#fresh").click()
+    turn = visit.ask("the ferry")
+    expect(turn.locator(".answer .marker")).to_have_count(1)
+    expect(visit.page.locator(".turn")).to_have_count(1)
+    expect(visit.page.locator("#send")).to_have_text("Ask")
+
+
 def test_an_answer_is_copied_with_its_sources(visit: Visit) -> None:
     visit.context.grant_permissions(["clipboard-read", "clipboard-write"])
     turn = visit.ask("when does the library come?")
@@ -287,7 +179,7 @@ def test_the_page_does_without_what_a_server_does_not_offer(
         expect(visit.ask("the ferry").locator(".thumb")).to_have_count(0)
 
 
-# ── What goes wrong ─────────────────────────────────────────────────────────────────────────────
+# ── What goes wrong ───────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("how", ["dies", "ends"])
@@ -362,7 +254,8 @@ def test_markup_stays_text_wherever_it_comes_from(visit: Visit, desk: Desk) -> N
     assert visit.page.locator("main img, aside img, body script, #report b").count() == 0
 
 
-# ── The browser's own arithmetic ────────────────────────────────────────────────────────────────
+# ── The browser's own arithmetic ──────────────────────────────────────────────────────────────────
+
 
 CUT = """async ([body, size]) => {
   const { events } = await import("/static/events.js");
@@ -411,326 +304,11 @@ def test_any_range_of_any_text_is_cut_by_code_points(visit: Visit) -> None:
         assert marked == text[start:end].replace("\n", "")
 
 
-# ── The articles ────────────────────────────────────────────────────────────────────────────────
-
-
-def test_the_list_is_searched_dated_and_paged(visit: Visit, desk: Desk) -> None:
-    page = visit.page
-    expect(page.locator("#articles li")).to_have_count(30)
-    expect(page.locator("#count")).to_have_text("The first 30 articles")
-    page.locator("#more").click()
-    expect(page.locator("#articles li")).to_have_count(len(desk.articles))
-    expect(page.locator("#articles button").nth(30)).to_be_focused()
-    expect(page.locator("#more")).to_be_hidden()
-    page.locator("#since").fill("2024-09-01")
-    page.locator("#until").fill("2024-09-30")
-    expect(page.locator("#articles li")).to_have_count(1)
-    expect(page.locator("#articles .title")).to_have_text(BUS["title"])
-    page.locator("#filter").fill("没有这样的")
-    expect(page.locator("#count")).to_have_text("No article fits.")
-
-
-def test_an_article_opens_from_the_list_and_goes_back_to_it(visit: Visit) -> None:
-    page = visit.page
-    page.locator("#filter").fill("河口")
-    expect(page.locator("#articles li")).to_have_count(1)
-    page.locator("#articles button").click()
-    expect(page.locator("#article-text")).to_contain_text("流动书屋🚌")
-    expect(page.locator("#article-facts")).to_have_text("2024-09-13 · 河口日报 · 本报记者 柳青禾")
-    expect(page.locator("mark")).to_have_count(0)
-    page.locator("#all").click()
-    expect(page.locator("#list-title")).to_be_focused()
-    expect(page.locator("#articles li")).to_have_count(1)
-
-
-def test_an_example_question_asks_itself(visit: Visit) -> None:
-    expect(visit.page.locator("#examples")).to_be_visible()
-    visit.page.locator(".example").first.click()
-    expect(visit.page.locator(".turn h2")).to_contain_text("Yanta district members")
-    expect(visit.page.locator("#examples")).to_be_hidden()
-
-
-# ── Adding pages ────────────────────────────────────────────────────────────────────────────────
-
-
-def done(**report: Any) -> dict[str, Any]:
-    usual = {"added": 0, "updated": 0, "unchanged": 0, "removed": 0, "failed": []}
-    return {"state": "done", "files": 2, "files_done": 2, "report": usual | report}
-
-
-def test_pages_are_added_with_a_key_and_appear_in_the_list(visit: Visit, desk: Desk) -> None:
-    page = visit.page
-    expect(page.locator("#upload")).to_be_hidden()
-    visit.give_key()
-    fault = {"path": "p2.txt", "error": "The file holds no page text."}
-    desk.jobs = [
-        {"state": "queued", "files": 2, "files_done": 0},
-        {"state": "running", "files": 2, "files_done": 1},
-        {"state": "away"},  # the server starts again meanwhile
-        done(added=1, unchanged=2, failed=[fault]),
-    ]
-    new = BUS | {"article_id": "own/new", "title": "渡轮停航", "date": "2025-01-01"}
-    page.locator("#files").set_input_files([PAGE_FILE, PAGE_FILE | {"name": "p2.txt"}])
-    expect(page.locator("#progress-words")).to_have_text("Reading the pages … 1 of 2")
-    assert page.locator("#progress-bar").evaluate("e => e.value") == 0.5
-    desk.articles.append(new)
-    expect(page.locator("#report p")).to_have_text("Added: 1 new, 2 known already")
-    expect(page.locator("#report .fault")).to_have_text("p2.txt: The file holds no page text.")
-    expect(page.locator("#articles .title").first).to_have_text("渡轮停航")
-    assert desk.uploads == [["p1.txt", "p2.txt"]]
-
-
-DROP = """(names) => {
-  const files = new DataTransfer();
-  for (const name of names) files.items.add(new File(["页"], name));
-  for (const type of ["dragenter", "dragover", "drop"]) {
-    const happening = { dataTransfer: files, bubbles: true, cancelable: true };
-    document.querySelector("main").dispatchEvent(new DragEvent(type, happening));
-  }
-}"""
-
-
-def test_pages_can_be_dropped_anywhere_but_not_without_a_key(visit: Visit, desk: Desk) -> None:
-    visit.page.evaluate(DROP, ["早.txt"])
-    visit.give_key()
-    desk.jobs = [done(added=2)]
-    visit.page.evaluate(DROP, ["头版.txt", "二版.txt"])
-    expect(visit.page.locator("#report")).to_have_text("Added: 2 new")
-    assert desk.uploads == [["头版.txt", "二版.txt"]]
-
-
-def test_a_job_that_failed_says_why(visit: Visit, desk: Desk) -> None:
-    visit.give_key()
-    why = "Another process writes to this index."
-    desk.jobs = [{"state": "failed", "files": 1, "files_done": 0, "error": why}]
-    visit.page.locator("#files").set_input_files([PAGE_FILE])
-    expect(visit.page.locator("#report")).to_have_text(f"The pages were not added. {why}")
-
-
-def test_a_wrong_key_is_asked_for_again_and_can_be_forgotten(visit: Visit, desk: Desk) -> None:
-    visit.give_key("wrong")
-    desk.jobs = [done(added=1)]
-    visit.page.locator("#files").set_input_files([PAGE_FILE])
-    expect(visit.page.locator("#key-words")).to_contain_text("That key is not known here.")
-    visit.page.locator("#key-value").fill(KEY)
-    visit.page.locator("#key-value").press("Enter")
-    expect(visit.page.locator("#report")).to_have_text("Added: 1 new")
-    assert visit.page.evaluate("JSON.stringify(localStorage)").find(KEY) == -1
-    visit.page.locator("#use-key").click()
-    expect(visit.page.locator("#upload")).to_be_hidden()
-    assert visit.page.evaluate("JSON.stringify(sessionStorage)").find(KEY) == -1
-
-
-def test_a_reading_key_is_asked_for_once_and_kept_in_the_tab(
-    browser: Browser, desk: Desk, address: str
-) -> None:
-    desk.key = KEY
-    for visit in visiting(browser, address):
-        page = visit.page
-        for key in ("wrong", KEY):
-            expect(page.locator("#key")).to_be_visible()
-            page.locator("#key-value").fill(key)
-            page.locator("#key-value").press("Enter")
-        expect(page.locator("#articles li")).to_have_count(30)
-        page.reload()
-        expect(page.locator("#articles li")).to_have_count(30)
-        expect(page.locator("#key")).to_be_hidden()
-        assert KEY not in page.content()
-
-
-def test_without_the_reading_key_the_page_says_so(
-    browser: Browser, desk: Desk, address: str
-) -> None:
-    desk.key = KEY
-    for visit in visiting(browser, address):
-        visit.page.locator("#key-cancel").click()
-        expect(visit.page.locator("#count")).to_have_text("This needs an API key.")
-
-
-# ── Everybody ───────────────────────────────────────────────────────────────────────────────────
-
-
-def test_an_answer_is_announced_to_screen_readers(visit: Visit) -> None:
-    heard, status = visit.page.locator("#heard"), visit.page.locator("#status")
-    expect(heard).to_have_attribute("aria-live", "polite")
-    visit.ask("the ferry")
-    expect(heard).to_contain_text("“People who work late can go home,” [1]")
-    expect(heard.locator("p")).to_have_count(2)  # each line once, the whole answer not again
-    expect(status).to_have_text("Answered, with 1 source.")
-    visit.ask("Mars")
-    expect(status).to_contain_text("Not answered")
-    visit.ask("the ferry (dies)")
-    expect(heard).to_contain_text("The connection broke off")
-
-
-def test_everything_can_be_done_with_the_keyboard(visit: Visit) -> None:
-    page = visit.page
-    page.keyboard.press("Tab")
-    expect(page.locator(".skip")).to_be_focused()
-    page.keyboard.press("Enter")
-    expect(page.locator("#question")).to_be_focused()
-    page.keyboard.type("the ferry")
-    page.keyboard.press("Shift+Enter")
-    page.keyboard.type("at night")
-    page.keyboard.press("Enter")
-    expect(page.locator(".turn h2")).to_have_text("the ferry\nat night")
-    marker = page.locator(".answer .marker").first
-    marker.wait_for()
-    expect(page.locator("#question")).to_be_focused()
-    while not marker.evaluate("e => e === document.activeElement"):
-        page.keyboard.press("Shift+Tab")
-    assert visit.style(".answer .marker", "outlineStyle") == "solid"
-    page.keyboard.press("Enter")
-    expect(page.locator("#article-title")).to_be_focused()
-    page.keyboard.press("Escape")
-    expect(marker).to_be_focused()
-    expect(page.locator("#list")).to_be_visible()
-
-
-def test_enter_that_ends_a_composition_does_not_send(visit: Visit, desk: Desk) -> None:
-    visit.page.locator("#question").fill("shuwu")
-    visit.page.locator("#question").dispatch_event(
-        "keydown", {"key": "Enter", "isComposing": True, "bubbles": True}
-    )
-    expect(visit.page.locator(".turn")).to_have_count(0)
-    assert desk.asked == []
-
-
-def test_a_phone_shows_the_article_as_a_sheet(phone: Visit) -> None:
-    page = phone.page
-    expect(page.locator("#send")).to_have_text("提问")
-    expect(page.locator("#panel")).to_be_hidden()
-    assert no_sideways_scroll(page)
-    turn = phone.ask("书屋几点来？")
-    marker = turn.locator(".marker").first
-    marker.tap()
-    expect(page.locator("#sheet")).to_have_js_property("open", True)
-    expect(page.locator("mark")).to_be_in_viewport()
-    expect(page.locator("#reader .close")).to_be_in_viewport()
-    assert phone.lit() == "书屋每周二、周五傍晚到港"
-    assert no_sideways_scroll(page)
-    page.keyboard.press("Escape")
-    expect(page.locator("#sheet")).to_be_hidden()
-    expect(marker).to_be_focused()
-    page.locator("#browse").tap()
-    expect(page.locator("#articles li")).to_have_count(30)
-    page.locator("#list .close").tap()
-    expect(page.locator("#browse")).to_be_focused()
-
-
-def test_an_open_article_stays_open_when_the_window_changes(phone: Visit) -> None:
-    phone.ask("书屋几点来？").locator(".marker").first.tap()
-    expect(phone.page.locator("#article-title")).to_be_visible()
-    phone.page.set_viewport_size(DESK)
-    expect(phone.page.locator("#sheet")).to_be_hidden()
-    expect(phone.page.locator("mark")).to_be_visible()
-    phone.page.set_viewport_size(PHONE)
-    expect(phone.page.locator("#sheet")).to_be_visible()
-    assert phone.lit() == "书屋每周二、周五傍晚到港"
-
-
-def test_the_language_can_be_switched_and_is_remembered(visit: Visit) -> None:
-    page = visit.page
-    turn = visit.ask("when does the library come?")
-    expect(page.locator("html")).to_have_attribute("lang", "en")
-    page.locator("#language").click()
-    expect(page.locator("label[for=question]")).to_have_text("您的问题")
-    expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
-    expect(turn.locator(".sources h3")).to_have_text("出处")
-    expect(turn.locator(".answer .marker")).to_have_accessible_name(f"出处 1：{BUS['title']}")
-    expect(turn.locator(".gloss .label")).to_have_text("Gloss")  # the gloss itself stays English
-    page.reload()
-    expect(page.locator("#send")).to_have_text("提问")
-    expect(page.locator(".example").first).to_contain_text("雁塔区")
-
-
-def test_every_word_is_there_in_both_languages(visit: Visit) -> None:
-    keys = """async () => {
-      const { WORDS } = await import("/static/words.js");
-      const all = (t) => Object.entries(t).flatMap(([k, v]) =>
-        typeof v === "object" ? all(v).map((inner) => `${k}.${inner}`) : [`${k}:${typeof v}`]);
-      return [all(WORDS.en), all(WORDS.zh)];
-    }"""
-    english, chinese = visit.page.evaluate(keys)
-    assert english == chinese
-
-
-@pytest.mark.parametrize("width", [DESK, PHONE], ids=["1280", "390"])
-def test_nothing_makes_the_page_wider_than_its_window(
-    browser: Browser, address: str, desk: Desk, width: ViewportSize
-) -> None:
-    endless = "x" * 300
-    desk.articles.append(BUS | {"article_id": "own/x", "title": endless, "date": "2026-01-01"})
-    for visit in visiting(browser, address, viewport=width):
-        visit.ask(f"library {endless}")
-        visit.ask(f"written {endless}").locator(".marker").first.click()
-        assert no_sideways_scroll(visit.page)
-
-
-def luminance(color: str) -> float:
-    red, green, blue = (int(part) for part in re.findall(r"\d+", color)[:3])
-    return (0.3 * red + 0.6 * green + 0.1 * blue) / 255
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [DESK, PHONE], ids=["1280", "390"])
-def test_axe_finds_nothing_serious(
-    browser: Browser, address: str, desk: Desk, width: ViewportSize, scheme: str
-) -> None:
-    for visit in visiting(browser, address, viewport=width, color_scheme=scheme):
-        page = visit.page
-        expect(page.locator("#articles li").first).to_be_attached()
-        ground = luminance(visit.style("body", "backgroundColor"))
-        assert ground > 0.9 if scheme == "light" else ground < 0.2
-        expect(page.locator("#examples")).to_be_visible()
-        serious(page)
-        turn = visit.ask("what did Yanta propose?")
-        visit.ask("what is on Mars?")
-        visit.ask("written, a follow-up")
-        visit.ask("the library (dies)")
-        serious(page)
-        turn.locator(".marker").first.click()
-        expect(page.locator("mark")).to_be_visible()
-        serious(page)
-        page.locator("#all").click()
-        visit.give_key()
-        desk.jobs = [done(added=1, failed=[{"path": "p.txt", "error": "It is empty."}])]
-        page.locator("#files").set_input_files([PAGE_FILE])
-        expect(page.locator("#report .fault")).to_be_visible()
-        serious(page)
-        page.locator("#use-key").click()
-        page.locator("#use-key").click()
-        serious(page)
-
-
-def serious(page: Page) -> None:
-    """Fails with what axe finds that keeps people out."""
-    found = Axe().run(page).response["violations"]
-    told = [
-        (violation["id"], [node["html"] for node in violation["nodes"]])
-        for violation in found
-        if violation["impact"] in ("serious", "critical")
-    ]
-    assert told == []
-
-
-def test_on_paper_there_are_answers_and_sources_and_nothing_to_press(visit: Visit) -> None:
-    turn = visit.ask("what did Yanta propose?")
-    turn.locator(".marker").first.click()
-    expect(visit.page.locator("mark")).to_be_visible()
-    visit.page.emulate_media(media="print")
-    for hidden in ("#ask", "nav", ".acts", "#reader .head"):
-        expect(visit.page.locator(hidden).first).to_be_hidden()
-    for shown in (".turn .sources", ".turn .gloss", "#article-text"):
-        expect(visit.page.locator(shown).first).to_be_visible()
-    assert visit.style(".turn", "color") == "rgb(0, 0, 0)"
-
-
-# ── On the real door ────────────────────────────────────────────────────────────────────────────
+# ── On the real door ──────────────────────────────────────────────────────────────────────────────
 
 
 def test_the_page_works_on_the_real_door_under_its_policy(browser: Browser, tmp_path: Path) -> None:
-    with test_api.serving(test_api.newsroom(tmp_path)) as address:
+    with serving(newsroom(tmp_path)) as address:
         for visit in visiting(browser, address):
             turn = visit.ask("when does the library come?")
             turn.locator(".marker").nth(1).click()
@@ -744,7 +322,7 @@ def test_the_page_works_on_the_real_door_under_its_policy(browser: Browser, tmp_
 
 
 def test_the_docs_page_runs_under_its_policy(browser: Browser, tmp_path: Path) -> None:
-    with test_api.serving(test_api.newsroom(tmp_path)) as address:
+    with serving(newsroom(tmp_path)) as address:
         for visit in visiting(browser, address + "/docs"):
             ask = visit.page.locator("#operations-questions-ask")
             ask.locator(".opblock-summary-control").click()

@@ -2,7 +2,7 @@
 // article, lists the articles and takes new ones.
 
 import { fetchExamples } from "./examples.js";
-import { beginKey } from "./key.js";
+import { beginKey, key, keyChanged } from "./key.js";
 import { label, language, onLanguage, switchLanguage } from "./language.js";
 import { beginLibrary, drawList, look } from "./library.js";
 import { $ } from "./page.js";
@@ -28,5 +28,10 @@ onLanguage(() => {
 $("language").addEventListener("click", () => {
   switchLanguage();
   drawList();
+});
+keyChanged.addEventListener("change", () => {
+  if (!key()) return;
+  look(); // what was closed may be open now
+  fetchExamples(put);
 });
 look();

@@ -4,7 +4,7 @@ import { words } from "./language.js";
 import { element, tell } from "./page.js";
 
 export async function copyText(text) {
-  const done = await byClipboard(text) || bySelection(text);
+  const done = (await byClipboard(text)) || bySelection(text);
   tell(done ? words.copied : words.copyFailed);
 }
 

@@ -19,7 +19,12 @@ export async function fetchExamples(put) {
   if (asked !== language) return; // switched meanwhile
   questions = found;
   const entries = questions.slice(0, 4).map((question) =>
-    element("li", {}, button({ class: "example" }, () => put(question), question)));
+    element(
+      "li",
+      {},
+      button({ class: "example" }, () => put(question), question),
+    ),
+  );
   $("examples-list").replaceChildren(...entries);
   examplesShown(wanted);
 }

@@ -18,13 +18,17 @@ export function askKey(reason) {
     const dialog = $("key");
     $("key-words").textContent = words[reason];
     dialog.returnValue = "";
-    dialog.addEventListener("close", () => {
-      asked = null;
-      const given = dialog.returnValue === "given" ? $("key-value").value.trim() : "";
-      $("key-value").value = "";
-      if (given) keep(given);
-      resolve(given);
-    }, { once: true });
+    dialog.addEventListener(
+      "close",
+      () => {
+        asked = null;
+        const given = dialog.returnValue === "given" ? $("key-value").value.trim() : "";
+        $("key-value").value = "";
+        if (given) keep(given);
+        resolve(given);
+      },
+      { once: true },
+    );
     dialog.showModal();
   });
   return asked;

@@ -20,12 +20,16 @@ export async function look() {
   looking?.abort();
   looking = new AbortController();
   const { signal } = looking;
-  await fetchPage({}, signal, (page) => { shown = page; });
+  await fetchPage({}, signal, (page) => {
+    shown = page;
+  });
 }
 
 async function lookFurther() {
   const behind = shown.length;
-  await fetchPage({ cursor }, looking.signal, (page) => { shown.push(...page); });
+  await fetchPage({ cursor }, looking.signal, (page) => {
+    shown.push(...page);
+  });
   $("articles").children[behind]?.querySelector("button").focus();
 }
 
@@ -49,7 +53,9 @@ function asked() {
 }
 
 export function drawList() {
-  $("articles").replaceChildren(...shown.map((article) => element("li", {}, articleButton(article))));
+  $("articles").replaceChildren(
+    ...shown.map((article) => element("li", {}, articleButton(article))),
+  );
   $("count").textContent = remark();
   $("more").hidden = !cursor || fault !== null;
   $("more").disabled = false;

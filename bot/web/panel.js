@@ -52,7 +52,8 @@ export function mark(from) {
 }
 
 function unmark() {
-  for (const marked of document.querySelectorAll("[aria-current]")) marked.removeAttribute("aria-current");
+  for (const marked of document.querySelectorAll("[aria-current]"))
+    marked.removeAttribute("aria-current");
 }
 
 /** Puts the panel into its column or its sheet, as wide as the window is. */

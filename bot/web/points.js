@@ -21,7 +21,11 @@ export function lines(text, start, end) {
   return text.split("\n").map((line) => {
     const [a, b] = [from, to].map((edge) => Math.min(Math.max(edge - at, 0), line.length));
     at += line.length + 1;
-    const pieces = [[0, a, false], [a, b, true], [b, line.length, false]];
+    const pieces = [
+      [0, a, false],
+      [a, b, true],
+      [b, line.length, false],
+    ];
     return pieces
       .filter(([first, last]) => first < last)
       .map(([first, last, marked]) => ({ text: line.slice(first, last), marked }));

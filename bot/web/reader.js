@@ -42,16 +42,24 @@ export async function openArticle(id, from, citation = null) {
 /** An entry that opens an article. */
 export function articleButton(article) {
   const { article_id: id, title, date, source } = article;
-  return button({ class: "entry" }, (pressed) => openArticle(id, pressed),
+  return button(
+    { class: "entry" },
+    (pressed) => openArticle(id, pressed),
     element("span", { class: "title", lang: tongue(title) }, title || source || id),
-    element("span", { class: "facts" }, joined(date, source)));
+    element("span", { class: "facts" }, joined(date, source)),
+  );
 }
 
 function fill(article, citation) {
   const { title, subtitle, byline, date, source, text } = article;
   const { start, end } = citation ?? { start: 0, end: 0 };
   const set = lines(text, start, end);
-  const lit = set.map((line) => line.filter((piece) => piece.marked).map((piece) => piece.text).join(""));
+  const lit = set.map((line) =>
+    line
+      .filter((piece) => piece.marked)
+      .map((piece) => piece.text)
+      .join(""),
+  );
   const holds = !citation || lit.filter(Boolean).join("\n") === trimmed(citation.quote);
   $("reader").lang = tongue(title + text);
   $("article-title").textContent = title || source;
@@ -68,6 +76,9 @@ function trimmed(quote) {
 }
 
 function paragraph(line, lit) {
-  return element("p", {}, ...line.map(({ text, marked }) =>
-    (marked && lit ? element("mark", {}, text) : text)));
+  return element(
+    "p",
+    {},
+    ...line.map(({ text, marked }) => (marked && lit ? element("mark", {}, text) : text)),
+  );
 }

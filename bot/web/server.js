@@ -40,10 +40,15 @@ export async function request(path, { quiet = false, ...options } = {}) {
     if (response.ok) return response;
     const problem = await problemOf(response);
     if (response.status !== 401 || quiet) throw problem;
-    // Another request may have asked for the key meanwhile.
-    used = key() !== used && key() ? key() : await askKey(used ? "keyAgain" : "keyRead");
+    used = await anotherKey(used);
     if (!used) throw problem;
   }
+}
+
+/** A key that hasn't been tried: another request may have asked the person for it meanwhile. */
+async function anotherKey(used) {
+  if (key() && key() !== used) return key();
+  return askKey(used ? "keyAgain" : "keyRead");
 }
 
 export function headers(given, used) {

@@ -3,7 +3,7 @@
 import { examplesShown } from "./examples.js";
 import { words } from "./language.js";
 import { $, motion, readOut, tell } from "./page.js";
-import { Problem, ask } from "./server.js";
+import { ask, wordsOf } from "./server.js";
 import { begun, blank, draw, drawText, verdict } from "./turn.js";
 
 const SCROLLING = new Set(["PageUp", "PageDown", "Home", "End", "ArrowUp", "ArrowDown", "Tab"]);
@@ -38,13 +38,14 @@ function begin() {
 }
 
 async function run(turn) {
-  asking = new AbortController();
+  const mine = new AbortController();
+  asking = mine;
   Object.assign(turn, blank());
   draw(turn);
   setBusy(true);
   follow(turn, true);
   try {
-    for await (const [name, data] of ask(turn.question, conversation, asking.signal)) {
+    for await (const [name, data] of ask(turn.question, conversation, mine.signal)) {
       take(turn, name, data);
       if (following) follow(turn);
     }
@@ -53,8 +54,8 @@ async function run(turn) {
     turn.state = error.name === "AbortError" ? "stopped" : "failed";
     turn.error = error;
   }
+  if (asking !== mine) return; // a new conversation was begun meanwhile
   asking = null;
-  if (!turn.node.isConnected) return; // a new conversation was begun meanwhile
   setBusy(false);
   redraw(turn);
   announce(turn);
@@ -90,7 +91,7 @@ function announce(turn) {
   const { answer, state, error } = turn;
   if (state === "failed") {
     tell(words.failed);
-    readOut(error instanceof Problem ? error.words : words.problems.internal);
+    readOut(wordsOf(error));
   } else if (state === "stopped") tell(words.stopped);
   else tell(answer.abstained ? verdict(answer) : words.done(answer.citations.length));
 }
@@ -112,6 +113,11 @@ function follow(turn, start = false) {
   const room = top - Math.max(0, $("masthead").getBoundingClientRect().bottom) - 8;
   const by = Math.min(hidden, room);
   if (by > 0) window.scrollBy({ top: by, behavior: start ? motion() : "auto" });
+}
+
+/** Leaves the scrolling to the person. */
+function stay() {
+  following = false;
 }
 
 /** Forgets the turns; the next question begins a conversation of its own. */
@@ -157,11 +163,10 @@ export function beginTalk() {
     event.preventDefault();
     if (!asking) $("ask").requestSubmit();
   });
-  for (const name of ["wheel", "touchmove"]) {
-    document.addEventListener(name, () => { following = false; }, { passive: true });
-  }
+  document.addEventListener("wheel", stay, { passive: true });
+  document.addEventListener("touchmove", stay, { passive: true });
   document.addEventListener("keydown", ({ key }) => {
-    if (SCROLLING.has(key)) following = false;
+    if (SCROLLING.has(key)) stay();
   });
   $("fresh").addEventListener("click", startFresh);
 }

@@ -54,11 +54,18 @@ function openCitation(citation, from) {
 function leading({ answer }) {
   const parts = [];
   if (answer?.understood) {
-    parts.push(element("p", { class: "understood" },
-      element("span", { class: "label" }, words.taken), " ",
-      element("span", { lang: tongue(answer.understood) }, answer.understood)));
+    parts.push(
+      element(
+        "p",
+        { class: "understood" },
+        element("span", { class: "label" }, words.taken),
+        " ",
+        element("span", { lang: tongue(answer.understood) }, answer.understood),
+      ),
+    );
   }
-  if (answer?.abstained) parts.push(element("p", { class: "verdict" }, icon("none"), verdict(answer)));
+  if (answer?.abstained)
+    parts.push(element("p", { class: "verdict" }, icon("none"), verdict(answer)));
   return parts;
 }
 
@@ -75,7 +82,9 @@ function trailing(turn) {
   }
   acts.append(...thumbs(turn), element("p", { class: "quiet" }, made(answer)));
   return [
-    ...(answer.note ? [element("p", { class: "note", lang: tongue(answer.note) }, answer.note)] : []),
+    ...(answer.note
+      ? [element("p", { class: "note", lang: tongue(answer.note) }, answer.note)]
+      : []),
     ...(answer.abstained ? nearest(answer) : [sources(answer)]),
     acts,
   ];
@@ -83,7 +92,9 @@ function trailing(turn) {
 
 function made(answer) {
   if (answer.abstained) return "";
-  return answer.mode === "written" ? `${words.modes.written} ${answer.model}` : words.modes[answer.mode];
+  return answer.mode === "written"
+    ? `${words.modes.written} ${answer.model}`
+    : words.modes[answer.mode];
 }
 
 /** What stands under a question that was stopped or failed. */
@@ -107,21 +118,44 @@ function byArticle(citations) {
 }
 
 function sources(answer) {
-  const entries = byArticle(answer.citations).map((cited) => element("li", {}, source(cited, answer)));
-  return element("section", { class: "sources" },
-    element("h3", {}, words.sources), element("ol", {}, ...entries));
+  const entries = byArticle(answer.citations).map((cited) =>
+    element("li", {}, source(cited, answer)),
+  );
+  return element(
+    "section",
+    { class: "sources" },
+    element("h3", {}, words.sources),
+    element("ol", {}, ...entries),
+  );
 }
 
 /** One cited article; a quote that already stands in the answer isn't said twice. */
 function source(cited, answer) {
   const [{ title, date, source: paper }] = cited;
   const numbers = cited.map((citation) => marker(citation, openCitation));
-  const head = element("p", { class: "cited" }, ...numbers, " ",
-    element("cite", { lang: tongue(title) }, title || paper), " ",
-    element("span", { class: "facts" }, joined(date, paper)));
+  const head = element(
+    "p",
+    { class: "cited" },
+    ...numbers,
+    " ",
+    element("cite", { lang: tongue(title) }, title || paper),
+    " ",
+    element("span", { class: "facts" }, joined(date, paper)),
+  );
   const quotes = cited.filter((citation) => !standsIn(citation, answer.answer));
-  return element("div", { class: "source" }, head, ...quotes.map((citation) =>
-    element("blockquote", {}, element("p", { lang: tongue(citation.quote) }, citation.quote), gloss(citation))));
+  return element(
+    "div",
+    { class: "source" },
+    head,
+    ...quotes.map((citation) =>
+      element(
+        "blockquote",
+        {},
+        element("p", { lang: tongue(citation.quote) }, citation.quote),
+        gloss(citation),
+      ),
+    ),
+  );
 }
 
 /** What a refusal can offer: the articles that came closest, at most three. */
@@ -130,13 +164,21 @@ function nearest({ passages, reason }) {
   const articles = new Map(passages.map((passage) => [passage.article_id, passage]));
   if (!articles.size) return [];
   const buttons = [...articles.values()].slice(0, 3).map(articleButton);
-  return [element("section", { class: "nearest" }, element("h3", {}, words.nearest),
-    element("ul", {}, ...buttons.map((entry) => element("li", {}, entry))))];
+  return [
+    element(
+      "section",
+      { class: "nearest" },
+      element("h3", {}, words.nearest),
+      element("ul", {}, ...buttons.map((entry) => element("li", {}, entry))),
+    ),
+  ];
 }
 
 /** The answer with its sources, as it is copied. */
 export function copied({ question, answer, citations }) {
-  const cited = citations.map(({ n, title, date, source: paper, quote }) =>
-    `[${n}] ${joined(title, date, paper)}\n“${quote}”`);
+  const cited = citations.map(
+    ({ n, title, date, source: paper, quote }) =>
+      `[${n}] ${joined(title, date, paper)}\n“${quote}”`,
+  );
   return [question, answer, ...cited].join("\n\n");
 }

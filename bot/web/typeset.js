@@ -84,7 +84,12 @@ function marked(line, cited, open) {
 
 export function marker(citation, open) {
   const name = words.source(citation.n, citation.title);
-  const shape = { class: "marker", "aria-label": name, title: citation.title, "data-n": citation.n };
+  const shape = {
+    class: "marker",
+    "aria-label": name,
+    title: citation.title,
+    "data-n": citation.n,
+  };
   return button(shape, (pressed) => open(citation, pressed), String(citation.n));
 }
 
@@ -93,6 +98,11 @@ export function gloss(citation) {
   if (!citation?.gloss) return "";
   const written = tongue(citation.gloss);
   const label = GLOSS[written === "zh-CN" ? "zh" : "en"];
-  return element("p", { class: "gloss", lang: written },
-    element("span", { class: "label" }, label), " ", citation.gloss);
+  return element(
+    "p",
+    { class: "gloss", lang: written },
+    element("span", { class: "label" }, label),
+    " ",
+    citation.gloss,
+  );
 }

@@ -62,7 +62,8 @@ function transfer(files) {
   return new Promise((resolve, reject) => {
     const sending = new XMLHttpRequest();
     sending.open("POST", "v1/articles");
-    for (const [name, value] of Object.entries(headers({}, key()))) sending.setRequestHeader(name, value);
+    for (const [name, value] of Object.entries(headers({}, key())))
+      sending.setRequestHeader(name, value);
     sending.responseType = "json";
     sending.upload.onprogress = ({ loaded, total }) =>
       progress(words.uploads.sending(named(files)), loaded / total);
@@ -80,18 +81,26 @@ async function watch(id) {
       misses = 0;
       if (job.state === "done" || job.state === "failed") return job;
       if (job.state === "queued") progress(words.uploads.queued);
-      else progress(words.uploads.reading(job.files_done, job.files), job.files ? job.files_done / job.files : null);
+      else
+        progress(
+          words.uploads.reading(job.files_done, job.files),
+          job.files ? job.files_done / job.files : null,
+        );
     } catch (error) {
       misses += 1;
       if (misses > PATIENCE || !passing(error)) throw error;
     }
-    await new Promise((resolve) => { setTimeout(resolve, POLL_MS); });
+    await new Promise((resolve) => {
+      setTimeout(resolve, POLL_MS);
+    });
   }
 }
 
 /** Whether it may be better in a moment. */
 function passing(error) {
-  return error instanceof Problem && (error.slug === "network" || [429, 503].includes(error.status));
+  return (
+    error instanceof Problem && (error.slug === "network" || [429, 503].includes(error.status))
+  );
 }
 
 function report(job) {
@@ -100,10 +109,16 @@ function report(job) {
     return;
   }
   const counts = words.uploads.counts(job.report).filter(Boolean);
-  const line = counts.length ? `${words.uploads.done}: ${counts.join(", ")}` : words.uploads.nothing;
+  const line = counts.length
+    ? `${words.uploads.done}: ${counts.join(", ")}`
+    : words.uploads.nothing;
   const faults = (job.report.failed ?? []).map(({ file, path, error }) =>
-    element("li", { class: "fault" }, words.uploads.file(file ?? path, error)));
-  $("report").replaceChildren(element("p", {}, line), ...(faults.length ? [element("ul", {}, ...faults)] : []));
+    element("li", { class: "fault" }, words.uploads.file(file ?? path, error)),
+  );
+  $("report").replaceChildren(
+    element("p", {}, line),
+    ...(faults.length ? [element("ul", {}, ...faults)] : []),
+  );
   tell(line);
 }
 
@@ -111,7 +126,6 @@ function failed(why) {
   $("report").replaceChildren(element("p", { class: "fault" }, `${words.uploads.failed} ${why}`));
   tell(words.uploads.failed);
 }
-
 
 /** Who has no key sees nothing of all this but the offer to give one. */
 export function drawUpload() {

@@ -12,7 +12,12 @@ let offered = true;
 export function thumbs(turn) {
   if (!offered || !turn.answer.answer_id) return [];
   const buttons = ["up", "down"].map((vote) => {
-    const shape = { class: "act thumb", "aria-label": words[vote], title: words[vote], "data-vote": vote };
+    const shape = {
+      class: "act thumb",
+      "aria-label": words[vote],
+      title: words[vote],
+      "data-vote": vote,
+    };
     return button(shape, () => cast(turn, vote, buttons), icon(vote));
   });
   press(buttons, turn.vote);
@@ -20,7 +25,8 @@ export function thumbs(turn) {
 }
 
 function press(buttons, vote) {
-  for (const thumb of buttons) thumb.setAttribute("aria-pressed", String(thumb.dataset.vote === vote));
+  for (const thumb of buttons)
+    thumb.setAttribute("aria-pressed", String(thumb.dataset.vote === vote));
 }
 
 async function cast(turn, vote, buttons) {
