@@ -257,16 +257,18 @@ def test_markup_stays_text_wherever_it_comes_from(visit: Visit, desk: Desk) -> N
 # ── The browser's own arithmetic ──────────────────────────────────────────────────────────────────
 
 
-CUT = """async ([body, size]) => {
+READ = """async (cases) => {
   const { events } = await import("/static/events.js");
-  const bytes = new TextEncoder().encode(body);
-  const stream = new ReadableStream({ start(controller) {
-    for (let at = 0; at < bytes.length; at += size) controller.enqueue(bytes.slice(at, at + size));
-    controller.close();
-  } });
-  const found = [];
-  for await (const event of events(stream)) found.push(event);
-  return found;
+  return Promise.all(cases.map(async ([body, size]) => {
+    const bytes = new TextEncoder().encode(body);
+    const stream = new ReadableStream({ start(to) {
+      for (let at = 0; at < bytes.length; at += size) to.enqueue(bytes.slice(at, at + size));
+      to.close();
+    } });
+    const found = [];
+    for await (const event of events(stream)) found.push(event);
+    return found;
+  }));
 }"""
 
 
@@ -274,12 +276,11 @@ def test_events_are_read_whole_however_the_stream_is_cut(visit: Visit) -> None:
     sent = [["passages", {"passages": []}], ["token", {"text": "🚌书屋 a\u2028b"}], ["token", {}]]
     blocks = [f"event: {n}\ndata: {json.dumps(d, ensure_ascii=False)}\n\n" for n, d in sent]
     body = ": ping\n\n" + "".join(blocks)
-    for size in range(1, 40):
-        assert visit.page.evaluate(CUT, [body, size]) == sent
-    for end in range(len(body)):  # a connection that closes there: nothing half-read comes out
-        whole = body[:end].count("\n\n") - 1 if "\n\n" in body[:end] else 0
-        assert visit.page.evaluate(CUT, [body[:end], 7]) == sent[: max(whole, 0)]
-    assert visit.page.evaluate(CUT, [body.replace("\n", "\r\n"), 3]) == sent
+    sizes = [(body, size) for size in range(1, 40)] + [(body.replace("\n", "\r\n"), 3)]
+    assert visit.page.evaluate(READ, sizes) == [sent] * len(sizes)
+    closed = [(body[:end], 7) for end in range(len(body))]  # a connection that closes there
+    whole = [sent[: max(part.count("\n\n") - 1, 0)] for part, _ in closed]
+    assert visit.page.evaluate(READ, closed) == whole
 
 
 LINES = """async (cases) => {

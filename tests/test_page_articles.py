@@ -42,6 +42,15 @@ def test_an_article_opens_from_the_list_and_goes_back_to_it(visit: Visit) -> Non
     expect(page.locator("#articles li")).to_have_count(1)
 
 
+def test_the_list_is_found_again_where_it_was_left(visit: Visit) -> None:
+    entry = visit.page.locator("#articles button").nth(25)
+    entry.click()
+    expect(visit.page.locator("#article-title")).to_be_in_viewport()
+    visit.page.keyboard.press("Escape")
+    expect(entry).to_be_focused()
+    expect(entry).to_be_in_viewport()
+
+
 def test_an_example_question_asks_itself(visit: Visit) -> None:
     expect(visit.page.locator("#examples")).to_be_visible()
     visit.page.locator(".example").first.click()

@@ -6,16 +6,24 @@
 import { $, motion } from "./page.js";
 
 const WIDE = matchMedia("(min-width: 60rem), print"); // a modal dialog would hide the answers
+let listTop = 0; // how far the list was scrolled when it was left
 let origin = null; // the element that the panel's content was opened from
 
 /** Shows the list or the article; `from` gets the focus back when that is closed. */
 export function show(name, from) {
   if (from !== undefined) origin = from;
-  $("list").hidden = name !== "list";
-  $("reader").hidden = name !== "reader";
-  $("panel").setAttribute("aria-labelledby", name === "list" ? "list-title" : "article-title");
   if (!WIDE.matches && !$("sheet").open) $("sheet").showModal();
-  $("panel").scrollTop = 0;
+  turnTo(name);
+}
+
+/** Changes what is in the panel; the list is found again where it was left. */
+function turnTo(name) {
+  const list = name === "list";
+  if (!$("list").hidden) listTop = $("panel").scrollTop;
+  $("list").hidden = !list;
+  $("reader").hidden = list;
+  $("panel").setAttribute("aria-labelledby", list ? "list-title" : "article-title");
+  $("panel").scrollTop = list ? listTop : 0;
 }
 
 /** Scrolls the panel to a part of it. */
@@ -35,9 +43,7 @@ export function close() {
 }
 
 function back() {
-  $("reader").hidden = true;
-  $("list").hidden = false;
-  $("panel").setAttribute("aria-labelledby", "list-title");
+  turnTo("list");
   unmark();
   const target = origin?.isConnected && origin.checkVisibility() ? origin : $("question");
   origin = null;

@@ -92,9 +92,7 @@ function trailing(turn) {
 
 function made(answer) {
   if (answer.abstained) return "";
-  return answer.mode === "written"
-    ? `${words.modes.written} ${answer.model}`
-    : words.modes[answer.mode];
+  return answer.mode === "written" ? words.modes.written(answer.model) : words.modes.extractive;
 }
 
 /** What stands under a question that was stopped or failed. */

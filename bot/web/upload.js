@@ -4,7 +4,7 @@ import { askKey, forgetKey, key, keyChanged } from "./key.js";
 import { words } from "./language.js";
 import { look } from "./library.js";
 import { $, element, tell } from "./page.js";
-import { show } from "./panel.js";
+import { reveal, show } from "./panel.js";
 import { Problem, get, headers, wordsOf } from "./server.js";
 
 const POLL_MS = 700;
@@ -17,6 +17,7 @@ async function add(files) {
   if (busy || !files.length) return;
   busy = true;
   show("list", $("browse"));
+  reveal($("upload"));
   $("report").replaceChildren();
   progress(words.uploads.sending(named(files)));
   try {
