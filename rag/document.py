@@ -14,7 +14,9 @@ from rag import pages
 from rag.blocks import DATE, PAPER
 from rag.types import Article, Fragment
 
-_BYLINE = re.compile(r"(?:本报|本刊|新华社)?(?:见习|实习|特约|首席)?(?:记者|通讯员|作者)[\s：:/／|]?.{1,40}")
+_BYLINE = re.compile(
+    r"(?:本报|本刊|新华社)?(?:见习|实习|特约|首席)?(?:记者|通讯员|作者)[\s：:/／|]?.{1,40}"
+)
 _BYLINE_STOPS = "。！？，；"
 
 
@@ -112,9 +114,7 @@ def _preface(front: Sequence[Line], name: str, path: str) -> list[Article]:
     return [a for a in pages.articles_of(text, name=name, path=path) if len(a.text) > 80]
 
 
-def _section(
-    lines: Sequence[Line], places: Sequence[int], byline: str, day: str
-) -> Article | None:
+def _section(lines: Sequence[Line], places: Sequence[int], byline: str, day: str) -> Article | None:
     """The article of a title and what follows it, or None where nothing does."""
     body = [i for i, line in enumerate(lines) if i and line.text.strip()]
     if body and not byline and _is_byline(lines[body[0]]):

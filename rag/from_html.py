@@ -14,20 +14,21 @@ def document(text: str) -> Document:
         UnreadableFile: if there is no article to be found.
     """
     from trafilatura import bare_extraction
+    from trafilatura.settings import Document as Extracted
 
     found = bare_extraction(
         text, with_metadata=True, include_comments=False, include_images=False, favor_recall=False
     )
-    body = [] if found is None else [line.strip() for line in (found.text or "").split("\n")]
-    body = [line for line in body if line]
-    if found is None or not body:
+    said = found.as_dict() if isinstance(found, Extracted) else {}
+    body = [line.strip() for line in (said.get("text") or "").split("\n") if line.strip()]
+    if not body:
         raise UnreadableFile("is an HTML page without an article; give the page of one article.")
-    title = " ".join((found.title or "").split())
+    title = " ".join((said.get("title") or "").split())
     if body[0] == title:
         del body[0]
     return Document(
         (Line(title or body[0], 1), *(Line(line) for line in (body if title else body[1:]))),
-        byline=" ".join((found.author or "").split()),
-        date=found.date or "",
-        source=found.sitename or found.hostname or "",
+        byline=" ".join((said.get("author") or "").split()),
+        date=said.get("date") or "",
+        source=said.get("sitename") or said.get("hostname") or "",
     )

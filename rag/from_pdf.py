@@ -8,11 +8,16 @@ import ctypes
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
+from typing import TYPE_CHECKING
 
 from rag.document import Document, plain
 from rag.encodings import is_plausible
 from rag.errors import UnreadableFile
+
+if TYPE_CHECKING:
+    from pypdfium2 import PdfDocument, PdfPage
 
 MAX_PAGES = 2_000
 _HEADING_SIZE = 1.25  # of the body's size
@@ -59,7 +64,7 @@ def document(content: bytes) -> Document:
     return plain(text)
 
 
-def _texts(pdf: "pypdfium2.PdfDocument") -> Iterator[str]:  # type: ignore[name-defined]  # noqa: F821
+def _texts(pdf: "PdfDocument") -> Iterator[str]:
     """The text of each page."""
     import pypdfium2
 
@@ -83,7 +88,7 @@ class _Run:
     spaced: bool = False
 
 
-def _boxes(page: object) -> list[Box]:
+def _boxes(page: "PdfPage") -> list[Box]:
     """The lines of a page, parted where there is room for a gutter."""
     runs: list[_Run] = []
     spaced = False
@@ -114,12 +119,12 @@ def _goes_on(run: _Run, left: float, bottom: float, top: float, size: float) -> 
 
 
 def _characters(
-    page: object,
+    page: "PdfPage",
 ) -> Iterator[tuple[str, tuple[float, float, float, float], float]]:
     """Each character of a page with its box (left, bottom, right, top) and its height."""
     from pypdfium2 import raw
 
-    text = page.get_textpage()  # type: ignore[attr-defined]  # a foreign type, kept in here
+    text = page.get_textpage()
     rect = raw.FS_RECTF()
     for i in range(text.count_chars()):
         code = raw.FPDFText_GetUnicode(text.raw, i)
@@ -214,7 +219,7 @@ def _cut_widest(boxes: list[Box], body: float) -> list[list[Box]]:
 def _has_rows(boxes: Sequence[Box]) -> bool:
     """Whether some lines stand beside one another, so that their order is in question."""
     order = sorted(boxes, key=lambda b: -b.top)
-    return any(a.bottom + 0.5 * a.size < b.top for a, b in zip(order, order[1:], strict=False))
+    return any(a.bottom + 0.5 * a.size < b.top for a, b in pairwise(order))
 
 
 def _by_rows(boxes: Sequence[Box]) -> list[Box]:

@@ -84,7 +84,8 @@ def _start() -> "subprocess.Popen[bytes]":
 
 def _asked(child: "subprocess.Popen[bytes]", kind: str, content: bytes) -> tuple[str, str]:
     """What the child says of a file: ok or refused, and the reply."""
-    assert child.stdin is not None and child.stdout is not None
+    assert child.stdin is not None
+    assert child.stdout is not None
     child.stdin.write(f"{kind} {len(content)}\n".encode())
     child.stdin.write(content)
     child.stdin.flush()
