@@ -7,7 +7,7 @@ escaped; what a program reads (JSON) is verbatim. Makes no links and asks nobody
 import html
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
@@ -92,6 +92,7 @@ def article_json(article: Article, with_text: bool) -> dict[str, object]:
         **text,
         "fragments": [{"start": part.start, "end": part.end} for part in article.fragments],
         "path": article.path,
+        "also_in": [asdict(printing) for printing in article.also_in],
     }
 
 

@@ -75,7 +75,7 @@ class Home:
         )
 
     def remove(self, *ids: str) -> int:
-        return ingest.remove(ids, self.records, self.index)
+        return ingest.remove(ids, self.records, self.index, self.embedder)
 
     def nearest(self, text: str, limit: int = 3) -> list[str]:
         """The texts of the passages that the vector index finds."""

@@ -344,7 +344,7 @@ def test_another_model_may_follow_once_nothing_is_indexed(home: Home, papers: Pa
 def test_a_very_long_article_is_embedded_in_pieces_and_survives_an_end_in_between(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rag.ingest.READ_AHEAD", 4)
+    monkeypatch.setattr("rag.recording.READ_AHEAD", 4)
     path = write_articles(tmp_path / "long.jsonl", [article(1, text=prose(1, 200))])
     embed = CountingEmbedder.embed_passages
     sizes: list[int] = []
