@@ -29,7 +29,7 @@ def text_of(content: bytes, charset: str = "") -> str:
         text = _with_nul(content) if b"\0" in content else _by_likeness(content)
     if text is None:
         raise UnreadableFile("is not text in UTF-8, GB18030, Big5 or UTF-16; save it as UTF-8.")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    return text.lstrip("\ufeff\ufffe").replace("\r\n", "\n").replace("\r", "\n")
 
 
 def html_charset(content: bytes) -> str:

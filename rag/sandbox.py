@@ -23,7 +23,7 @@ from rag.errors import UnreadableFile
 
 Kind = Literal["pdf", "docx", "html", "markdown"]
 TIME_LIMIT_S = 20
-MEMORY_LIMIT = 768 * 1024 * 1024  # of addresses; the libraries themselves take about 250 MB of it
+MEMORY_LIMIT = 512 * 1024 * 1024  # of addresses; the libraries themselves take about 250 MB of it
 MAX_CHARS = 5_000_000
 _TOO_MUCH = "takes too much time or memory to read, or is damaged; save it anew, or split it."
 

@@ -13,8 +13,8 @@ import pytest
 from embeddings.embedder import Tokens, Vector, no_tokens
 from homes import CountingEmbedder, prose
 from rag import chunking
-from rag.errors import ArticleNotFound, IndexMismatch, StoreUnavailable
 from rag.database import FILE_NAME
+from rag.errors import ArticleNotFound, IndexMismatch, StoreUnavailable
 from rag.records import Counts, NewPassage, Records
 from rag.terms import index_terms, passage_terms
 from rag.types import Article, Fragment, Question
