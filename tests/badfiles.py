@@ -84,9 +84,9 @@ def _pdf_of(packed: bytes, kids: bytes = b"[3 0 R]") -> bytes:
 
 
 def _pdf_stream_bomb() -> bytes:
-    """A gigabyte of spaces in a megabyte."""
+    """700 MB of spaces in some kilobytes."""
     packer = zlib.compressobj(1)
-    megabytes = [packer.compress(b" " * _MEGABYTE) for _ in range(1024)]
+    megabytes = [packer.compress(b" " * _MEGABYTE) for _ in range(700)]
     return _pdf_of(b"".join(megabytes) + packer.flush())
 
 
@@ -224,7 +224,7 @@ FILES: dict[str, bytes | Callable[[], bytes | list[bytes]]] = {
     "truncated.docx": lambda: _word()[:-4_000],
     "no-document.docx": lambda: _zip({"readme.txt": b"x"}),
     "entities.docx": _word_bomb,
-    "spaces.docx": lambda: _word_of(b"", 700),
+    "spaces.docx": lambda: _word_of(b"", 600),
     "broken-xml.docx": lambda: _word_of(b"<w:document>"),
     # --- ZIP
     "truncated.zip": lambda: _zip({"page.txt": PAGE.encode() * 99})[:150],
