@@ -15,17 +15,20 @@ def document(text: str) -> Document:
     """
     from trafilatura import bare_extraction
     from trafilatura.settings import Document as Extracted
+    from trafilatura.settings import use_config
 
+    config = use_config()
+    config.set("DEFAULT", "MIN_EXTRACTED_SIZE", "80")  # Chinese says more in as many characters
     found = bare_extraction(
-        text, with_metadata=True, include_comments=False, include_images=False, favor_recall=False
+        text, with_metadata=True, include_comments=False, include_images=False, config=config
     )
     said = found.as_dict() if isinstance(found, Extracted) else {}
     body = [line.strip() for line in (said.get("text") or "").split("\n") if line.strip()]
     if not body:
         raise UnreadableFile("is an HTML page without an article; give the page of one article.")
     title = " ".join((said.get("title") or "").split())
-    if body[0] == title:
-        del body[0]
+    if title in body[:5]:
+        body = body[body.index(title) + 1 :]
     return Document(
         (Line(title or body[0], 1), *(Line(line) for line in (body if title else body[1:]))),
         byline=" ".join((said.get("author") or "").split()),

@@ -107,14 +107,23 @@ class Web:
 
     def _address(self, host: str, port: int) -> str:
         """An address of a host; all of them must be allowed."""
-        try:
-            found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as exc:
-            raise UnreadableFile("is at a host that can't be found; check the address.") from exc
-        addresses = [str(entry[4][0]) for entry in found]
+        addresses = _looked_up(host.strip("[]"), port)
         if not addresses or not all(map(self._may_reach, addresses)):
             raise UnreadableFile("leads to a private address; save the page as a file instead.")
         return addresses[0]
+
+
+def _looked_up(host: str, port: int) -> list[str]:
+    """The addresses of a host, which may be one itself."""
+    try:
+        return [str(ip_address(host))]
+    except ValueError:
+        pass
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as exc:
+        raise UnreadableFile("is at a host that can't be found; check the address.") from exc
+    return [str(entry[4][0]) for entry in found]
 
 
 def _content(reply: "httpx.Response", deadline: float) -> bytes:

@@ -20,10 +20,11 @@ import numpy as np
 from embeddings.embedder import Reading, Vector, Vectors
 from fakes import HashingEmbedder
 from rag import ingest
-from rag.ingest import Report, Watcher
+from rag.ingest import Place, Report, Watcher
 from rag.records import Records
 from rag.store import VectorIndex
 from rag.types import Article
+from rag.web import Web
 
 ROOT = Path(__file__).resolve().parents[1]
 _WORDS = (
@@ -69,10 +70,25 @@ class Home:
         records = Records(folder)
         return cls(folder, records, VectorIndex(folder, records), embedder or CountingEmbedder())
 
-    def ingest(self, *paths: Path, sync: bool = False, watcher: Watcher | None = None) -> Report:
+    def ingest(
+        self,
+        *places: Place,
+        sync: bool = False,
+        watcher: Watcher | None = None,
+        reach: Web | None = None,
+    ) -> Report:
         return ingest.ingest(
-            paths, self.records, self.index, self.embedder, sync=sync, watcher=watcher
+            places,
+            self.records,
+            self.index,
+            self.embedder,
+            sync=sync,
+            watcher=watcher,
+            reach=reach,
         )
+
+    def preview(self, *places: Place, sync: bool = False) -> Report:
+        return ingest.preview(places, self.records, sync=sync)
 
     def remove(self, *ids: str) -> int:
         return ingest.remove(ids, self.records, self.index, self.embedder)
