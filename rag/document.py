@@ -17,6 +17,7 @@ from rag.types import Article, Fragment
 _BYLINE = re.compile(
     r"(?:本报|本刊|新华社)?(?:见习|实习|特约|首席)?(?:记者|通讯员|作者)[\s：:/／|]?.{1,40}"
 )
+_FULL_STOPS = ("。", "！", "？", ".", "”")
 _BYLINE_STOPS = "。！？，；"
 
 
@@ -88,9 +89,14 @@ def _title_level(lines: Sequence[Line]) -> int:
     alone = sum(each == top for _, each in headings) == 1 and level == top
     if alone and len(headings) > 1:
         between = lines[first + 1 : headings[1][0]]
-        if not any(len(line.text.strip()) > 40 for line in between):
+        if not any(_is_prose(line.text.strip()) for line in between):
             return headings[1][1] if _many(headings[1][1], headings) else top
     return top
+
+
+def _is_prose(text: str) -> bool:
+    """Whether a line is of an article rather than of a masthead."""
+    return len(text) > 60 or text.endswith(_FULL_STOPS)
 
 
 def _many(level: int, headings: Sequence[tuple[int, int]]) -> bool:

@@ -18,7 +18,7 @@ def document(text: str) -> Document:
     from trafilatura.settings import use_config
 
     config = use_config()
-    config.set("DEFAULT", "MIN_EXTRACTED_SIZE", "80")  # Chinese says more in as many characters
+    config.set("DEFAULT", "MIN_EXTRACTED_SIZE", "60")  # Chinese says more in as many characters
     found = bare_extraction(
         text, with_metadata=True, include_comments=False, include_images=False, config=config
     )

@@ -117,10 +117,11 @@ def preview(
 ) -> Report:
     """What `ingest` would do, with nothing done; `articles` and `passages` are what is there."""
     started, watcher = time.monotonic(), watcher or Watcher()
+    write = _Preview()
     with Sandbox() as sandbox:
-        reports = list(_read(places, records, sandbox, _Preview(), watcher, reach))
+        reports = list(_read(places, records, sandbox, write, watcher, reach))
     if sync:
-        reports.extend(_sync(places, records, _Preview()))
+        reports.extend(_sync(places, records, write))
     return _summed(reports, records, started)
 
 
@@ -346,7 +347,8 @@ def _sync(
     roots = [Path(os.path.realpath(path)) for path in paths if not _is_gone(path)]
     names = [name for name in records.ledger.files() if not web.is_url(name)]
     under = [n for n in names if any(Path(n).is_relative_to(root) for root in roots)]
-    yield from _take_out([name for name in under if _is_gone(Path(name))], records, write)
+    gone = [name for name in under if name not in write.moved and _is_gone(Path(name))]
+    yield from _take_out(gone, records, write)
 
 
 def _take_out(
@@ -378,11 +380,14 @@ def _is_gone(path: Path) -> bool:
 # --- doing it ------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
 class _Preview:
-    """Writes nothing."""
+    """Writes nothing; `moved` are the files that would be in the ledger no more."""
+
+    moved: set[str] = field(default_factory=set)
 
     def file(self, plan: _Plan) -> None:
-        pass
+        self.moved.add(plan.moved_from)
 
 
 @dataclass(frozen=True, slots=True)
@@ -392,6 +397,7 @@ class _Writer:
     records: Records
     embedder: Embedder
     watcher: Watcher
+    moved: frozenset[str] = frozenset()
 
     def file(self, plan: _Plan) -> None:
         """Records the articles that changed, then the file."""
