@@ -7,8 +7,12 @@ embedder; a test may kill it.
 import json
 import os
 import random
+import resource
+import signal
 import subprocess
 import sys
+import time
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -145,13 +149,43 @@ def start_ingest(home: Path, *paths: Path) -> "subprocess.Popen[str]":
     )
 
 
+def write_mixed(folder: Path, files: int = 30) -> Path:
+    """Files of several kinds, some articles printed in two of them, some pages in an archive."""
+    folder.mkdir()
+    for i in range(files):
+        rows = [article(5 * i + j) for j in range(5)]
+        if i % 4 == 3:
+            rows[0] = article(5 * i, text=f"本报讯 {prose(5 * (i - 2))}", source="晚报")
+        write_articles(folder / f"{i}.jsonl", rows)
+    with zipfile.ZipFile(folder / "issue.zip", "w") as archive:
+        for i in range(1_000, 1_006):
+            archive.writestr(f"{i}.md", f"# 第{i}篇\n\n{prose(i)}\n")
+    (folder / "web.html").write_text(
+        f"<html><title>第2000篇</title><body><h1>第2000篇</h1><p>{prose(2_000)}</p></body></html>",
+        encoding="utf-8",
+    )
+    return folder
+
+
+def kill_ingest(home: Path, folder: Path, after_s: float) -> bool:
+    """Starts an ingest and kills it after some time; says whether it was still at work."""
+    child = start_ingest(home, folder)
+    assert child.stdout is not None
+    child.stdout.readline()
+    time.sleep(after_s)
+    child.send_signal(signal.SIGKILL)
+    child.communicate()
+    return child.returncode == -signal.SIGKILL
+
+
 def main(home: str, *paths: str) -> None:
     import_module("chromadb")  # before `ready`, so that what follows is work
     opened = Home.at(Path(home))
     print("ready", flush=True)
     report = opened.ingest(*map(Path, paths))
     opened.close()
-    print(json.dumps(report.to_json()), flush=True)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    print(json.dumps({**report.to_json(), "peak_mb": peak}), flush=True)
 
 
 if __name__ == "__main__":
