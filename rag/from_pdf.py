@@ -58,7 +58,9 @@ def document(content: bytes) -> Document:
         raise UnreadableFile(f"has {len(pdf)} pages; split it into at most {MAX_PAGES} pages.")
     text = "\n\n".join(filter(None, _texts(pdf)))
     if not text:
-        raise UnreadableFile("is a PDF of pictures without text; it needs OCR, e.g. by ocrmypdf.")
+        raise UnreadableFile(
+            "is a PDF of pictures without text; it needs OCR first, for instance by ocrmypdf."
+        )
     if not is_plausible(text):
         raise UnreadableFile("is a PDF whose fonts hide its characters; it needs OCR.")
     return plain(text)

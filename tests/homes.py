@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -182,10 +183,17 @@ def main(home: str, *paths: str) -> None:
     import_module("chromadb")  # before `ready`, so that what follows is work
     opened = Home.at(Path(home))
     print("ready", flush=True)
-    report = opened.ingest(*map(Path, paths))
+    ends = [time.monotonic()]
+    watcher = Watcher(file_done=lambda report: ends.append(time.monotonic()))
+    report = opened.ingest(*map(Path, paths), watcher=watcher)
     opened.close()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(json.dumps({**report.to_json(), "peak_mb": peak}), flush=True)
+    own, others = (
+        resource.getrusage(who).ru_maxrss // 1024
+        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    cost = {"peak_mb": own, "peak_mb_of_children": others}
+    longest = max((b - a for a, b in pairwise(ends)), default=0.0)
+    print(json.dumps({**report.to_json(), **cost, "longest_s": longest}), flush=True)
 
 
 if __name__ == "__main__":
