@@ -41,7 +41,7 @@ cli = typer.Typer(
 _state = {"debug": False}
 _STREAM = Path("-")
 
-Paths = Annotated[list[Path], typer.Argument(help="Page files and folders.")]
+Places = Annotated[list[str], typer.Argument(help="Page files, folders, archives, URLs, feeds.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Asked = Annotated[str, typer.Argument(help="The question, in English or Chinese.")]
 Since = Annotated[str, typer.Option(help="Only articles of this day or later, YYYY-MM-DD.")]
@@ -68,40 +68,50 @@ def options(
 
 @cli.command()
 def ingest(
-    paths: Paths,
+    places: Places,
     as_json: AsJson = False,
     sync: Annotated[
         bool, typer.Option("--sync", help="Also remove articles whose file is gone.")
     ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")] = False,
 ) -> None:
     """Read pages, rebuild the articles, add or update what changed."""
-    with _app() as app, _progress(as_json) as watcher:
-        report = app.ingest(paths, sync=sync, watcher=watcher)
-    _print_json(report.to_json()) if as_json else _say(_summary(report))
+    if dry_run:
+        from rag.ingest import preview
+
+        with contextlib.closing(_records()) as records, _progress(as_json) as watcher:
+            report = preview(places, records, sync=sync, watcher=watcher)
+    else:
+        with _app() as app, _progress(as_json) as watcher:
+            report = app.ingest(places, sync=sync, watcher=watcher)
+    _print_json(report.to_json()) if as_json else _say(_summary(report, dry_run))
     if report.failed:
         raise typer.Exit(1)
 
 
 @cli.command()
-def parse(paths: Paths, as_json: AsJson = False) -> None:
+def parse(places: Places, as_json: AsJson = False) -> None:
     """Show the articles found on pages; store nothing."""
     from bot.render import article_json
     from rag import readers
+    from rag.sandbox import Sandbox
 
-    files, failed = _walked(paths)
-    for path in files:
-        try:
-            articles = readers.read_articles(path)
-        except UnreadableFile as exc:
-            _complain(str(exc))
-            failed = True
-            continue
-        for article in articles:
-            if as_json:
-                _print_json(article_json(article, with_text=True))
-            else:
-                _say(f"{article.title or '(no title)'}  {article.date}  {article.byline}".rstrip())
-                _say(f"  {len(article.text):,} characters from {path.name}")
+    names, failed = _walked(places)
+    with Sandbox() as sandbox:
+        for sheet in (sheet for name in names for sheet in readers.sheets(name)):
+            try:
+                articles = readers.articles_of(sheet, sandbox)
+            except UnreadableFile as exc:
+                _complain(str(exc))
+                failed = True
+                continue
+            for article in articles:
+                if as_json:
+                    _print_json(article_json(article, with_text=True))
+                else:
+                    title = article.title or "(no title)"
+                    _say(f"{title}  {article.date}  {article.byline}".rstrip())
+                    _say(f"  {len(article.text):,} characters from {sheet.title}")
     if failed:
         raise typer.Exit(1)
 
@@ -119,6 +129,8 @@ def articles(as_json: AsJson = False) -> None:
                     _print_json(article_json(article, with_text=False))
                 else:
                     _say(f"{article.article_id}  {article.date or '-':10}  {article.title}")
+                    for printing in article.also_in:
+                        _say(f"{'':12}  also in {printing.source} {printing.date}".rstrip())
             after, shown = page[-1].article_id, shown + len(page)
     if not shown and not as_json:
         _say("Nothing is indexed yet: `wenbao ingest PATH` reads page files.")
@@ -508,15 +520,16 @@ def _keys() -> Iterator["Keys"]:
         yield Keys(people, settings.keys())
 
 
-def _walked(paths: list[Path]) -> tuple[list[Path], bool]:
-    """The files under some paths, each once; and whether a path isn't there."""
-    from rag import readers
+def _walked(places: list[str]) -> tuple[list[str], bool]:
+    """The files and addresses under some places, each once; and whether one isn't there."""
+    from rag import readers, web
 
-    files: dict[Path, None] = {}
+    files: dict[str, None] = {}
     failed = False
-    for path in paths:
+    for place in places:
         try:
-            files.update(dict.fromkeys(readers.walk([path])))
+            found = [place] if web.is_url(place) else map(str, readers.walk([Path(place)]))
+            files.update(dict.fromkeys(found))
         except UnreadableFile as exc:
             _complain(str(exc))
             failed = True
@@ -544,9 +557,13 @@ def _show(renderable: Any) -> None:
     Console().print(renderable)
 
 
-def _summary(report: "Report") -> str:
+def _summary(report: "Report", dry_run: bool = False) -> str:
     changes = ("added", "updated", "unchanged", "removed")
     counts = ", ".join(f"{getattr(report, name)} {name}" for name in changes)
+    if report.moved:
+        counts += f" ({report.moved} of the unchanged moved)"
+    if dry_run:
+        counts = f"would be: {counts}"
     files = "file" if len(report.failed) == 1 else "files"
     failed = f", {len(report.failed)} {files} failed" if report.failed else ""
     return (
@@ -577,7 +594,10 @@ def _progress(as_json: bool) -> Iterator[Any]:
             else:
                 _say(_file_line(report))
 
-        yield Watcher(file_done=told, step=_of_files(step))
+        def waiting() -> None:
+            _complain("Another process is changing the index: waiting for it to end.")
+
+        yield Watcher(file_done=told, step=_of_files(step), waiting=waiting)
 
 
 def _of_files(step: Callable[[int, int], None]) -> Callable[[str, int, int], None]:
@@ -597,9 +617,21 @@ def _bar(what: str, quiet: bool) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: None
         return
     from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+    from rich.progress import (
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
 
-    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.speed:.1f}/s" if task.speed else "")
+
+    named = Progress.get_default_columns()[:2]
+    columns = (*named, MofNCompleteColumn(), Rate(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(what, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from rag.records import translated
+from rag.database import translated
 from rag.types import Answer, Language, Turn
 
 FILE_NAME = "people.sqlite"

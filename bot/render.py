@@ -7,7 +7,7 @@ Telegram has a room of its own (render_telegram.py).
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -88,6 +88,7 @@ def article_json(article: Article, with_text: bool) -> dict[str, object]:
         **text,
         "fragments": [{"start": part.start, "end": part.end} for part in article.fragments],
         "path": article.path,
+        "also_in": [asdict(printing) for printing in article.also_in],
     }
 
 

@@ -4,7 +4,6 @@ import errno
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from bot.people import People
 from bot.settings import Settings
@@ -14,10 +13,11 @@ from rag import gloss
 from rag import ingest as ingesting
 from rag import weights
 from rag.answer import Answerer
+from rag.database import translated
 from rag.errors import ModelUnavailable
 from rag.glossary import open_glossary
 from rag.llm import ChatModel, Llm
-from rag.records import Records, translated
+from rag.records import Records
 from rag.retrieve import Retriever
 from rag.store import VectorIndex
 
@@ -40,19 +40,19 @@ class App:
 
     def ingest(
         self,
-        paths: Sequence[Path],
+        places: Sequence[ingesting.Place],
         *,
         sync: bool = False,
         watcher: ingesting.Watcher | None = None,
     ) -> ingesting.Report:
         """See `rag.ingest.ingest`."""
         return ingesting.ingest(
-            paths, self.records, self.index, self.embedder, sync=sync, watcher=watcher
+            places, self.records, self.index, self.embedder, sync=sync, watcher=watcher
         )
 
     def remove(self, ids: Sequence[str]) -> int:
         """See `rag.ingest.remove`."""
-        return ingesting.remove(ids, self.records, self.index)
+        return ingesting.remove(ids, self.records, self.index, self.embedder)
 
     def close(self) -> None:
         """Lets go of the files."""

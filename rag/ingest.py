@@ -7,27 +7,31 @@ point, the next run goes on from what was committed.
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from hashlib import file_digest, sha256
+from hashlib import sha256
 from pathlib import Path
 
-from embeddings.embedder import Embedder, Tokens, Vector, joined, summed
-from rag import chunking, readers
+from embeddings.embedder import Embedder
+from rag import readers, recording, web
 from rag.errors import UnreadableFile
-from rag.records import NewPassage, Records
+from rag.readers import Sheet
+from rag.records import Records
+from rag.sandbox import Sandbox
 from rag.store import VectorIndex
-from rag.terms import passage_terms
 from rag.types import Article
 
 log = logging.getLogger(__name__)
 
-READ_AHEAD = 512  # passages embedded at a time, so that batches can be sorted by length
+Place = Path | str  # a file, a folder, or a URL
 
 
 @dataclass(frozen=True, slots=True)
 class FileReport:
-    """What became of one file: counts of articles, or why it couldn't be read."""
+    """What became of one file: counts of articles, or why it couldn't be read.
+
+    `moved` of the unchanged ones stood in a file that is gone.
+    """
 
     path: str
     added: int = 0
@@ -35,6 +39,7 @@ class FileReport:
     unchanged: int = 0
     removed: int = 0
     error: str = ""
+    moved: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,7 @@ class Report:
     articles: int
     passages: int
     seconds: float
+    moved: int = 0
 
     def to_json(self) -> dict[str, object]:
         """As INTERFACE has it."""
@@ -61,18 +67,20 @@ class Watcher:
 
     file_done: Callable[[FileReport], None] = field(default=lambda report: None)
     step: Callable[[str, int, int], None] = field(default=lambda what, done, total: None)
+    waiting: Callable[[], None] = field(default=lambda: None)
 
 
 def ingest(
-    paths: Sequence[Path],
+    places: Sequence[Place],
     records: Records,
     index: VectorIndex,
     embedder: Embedder,
     *,
     sync: bool = False,
     watcher: Watcher | None = None,
+    reach: web.Web | None = None,
 ) -> Report:
-    """Makes the index hold the articles of these files and folders.
+    """Makes the index hold the articles of these files, folders and web addresses.
 
     With `sync`, articles whose file is gone from these folders are removed.
 
@@ -81,30 +89,43 @@ def ingest(
     """
     started, watcher = time.monotonic(), watcher or Watcher()
     records.check_model(embedder.name)
+    if index.is_being_written():
+        watcher.waiting()
     with index.writing():
         records.check_model(embedder.name)  # another process may have been first
-        reports = list(_ingest_files(paths, records, embedder, watcher))
+        with Sandbox() as sandbox:
+            write = _Writer(records, embedder, watcher)
+            reports = list(_read(places, records, sandbox, write, watcher, reach))
         if sync:
-            reports.extend(_sync(paths, records))
-        _remove(records.unplaced_articles(), records)  # what a killed run left behind
+            reports.extend(_sync(places, records, write))
+        _remove(records.ledger.unplaced_articles(), records)  # what a killed run left behind
+        recording.index_bare(records, embedder)
         records.drop_unused_vectors()
         if not index.is_fresh() or not index.is_sound():
             index.rebuild(lambda done, total: watcher.step("index", done, total))
         index.sweep()
-    counts = records.counts()
-    return Report(
-        added=sum(report.added for report in reports),
-        updated=sum(report.updated for report in reports),
-        unchanged=sum(report.unchanged for report in reports),
-        removed=sum(report.removed for report in reports),
-        failed=tuple({"path": r.path, "error": r.error} for r in reports if r.error),
-        articles=counts.articles,
-        passages=counts.passages,
-        seconds=round(time.monotonic() - started, 3),
-    )
+    return _summed(reports, records, started)
 
 
-def remove(ids: Sequence[str], records: Records, index: VectorIndex) -> int:
+def preview(
+    places: Sequence[Place],
+    records: Records,
+    *,
+    sync: bool = False,
+    watcher: Watcher | None = None,
+    reach: web.Web | None = None,
+) -> Report:
+    """What `ingest` would do, with nothing done; `articles` and `passages` are what is there."""
+    started, watcher = time.monotonic(), watcher or Watcher()
+    write = _Preview()
+    with Sandbox() as sandbox:
+        reports = list(_read(places, records, sandbox, write, watcher, reach))
+    if sync:
+        reports.extend(_sync(places, records, write))
+    return _summed(reports, records, started)
+
+
+def remove(ids: Sequence[str], records: Records, index: VectorIndex, embedder: Embedder) -> int:
     """Takes articles out; gives how many.
 
     Raises:
@@ -115,87 +136,170 @@ def remove(ids: Sequence[str], records: Records, index: VectorIndex) -> int:
         for article_id in wanted:
             records.article(article_id)
         _remove(wanted, records)
+        recording.index_bare(records, embedder)
         if not index.is_fresh():
             index.rebuild()
     return len(wanted)
 
 
-def _ingest_files(
-    paths: Sequence[Path], records: Records, embedder: Embedder, watcher: Watcher
-) -> Iterator[FileReport]:
-    files, missing = _walk(paths)
-    for report in missing:
-        watcher.file_done(report)
-        yield report
-    ledger = records.files()
-    for done, path in enumerate(files):
-        watcher.step("files", done, len(files))
-        try:
-            report = _ingest_file(path, ledger, records, embedder, watcher)
-        except UnreadableFile as exc:
-            report = FileReport(_printable(path), error=str(exc))
-        watcher.file_done(report)
-        yield report
-    watcher.step("files", len(files), len(files))
-
-
-def _walk(paths: Sequence[Path]) -> tuple[list[Path], list[FileReport]]:
-    """The files under some paths, each once; and a report for each path that isn't there."""
-    files: list[Path] = []
-    missing: list[FileReport] = []
-    for path in paths:
-        try:
-            files.extend(readers.walk([path]))
-        except UnreadableFile as exc:
-            missing.append(FileReport(_printable(path), error=str(exc)))
-    return list(dict.fromkeys(Path(os.path.realpath(file)) for file in files)), missing
-
-
-def _printable(path: Path) -> str:
-    """A path as text; what isn't UTF-8 in it becomes question marks."""
-    return str(path).encode(errors="replace").decode()
-
-
-def _ingest_file(
-    path: Path, ledger: dict[str, str], records: Records, embedder: Embedder, watcher: Watcher
-) -> FileReport:
-    name, digest = str(path), _digest(path)
-    if name != _printable(path):
-        raise UnreadableFile(f"{_printable(path)} has a name that is not UTF-8; rename it.")
-    before = dict(records.articles_of(name))
-    if ledger.get(name) == digest:
-        return FileReport(name, unchanged=len(before))
-    articles = _once(readers.read_articles(path))
-    changed = [article for article in articles if not _is_recorded(article, records)]
-    new = [article for article in changed if records.find(article.article_id) is None]
-    for some in _batches(changed):
-        _record(some, records, embedder)
-        watcher.step("passages", sum(map(len, some.values())), 0)
-    gone = _put_file(name, digest, articles, records)
-    replaced = _replaced(gone, new)
-    return FileReport(
-        name,
-        added=len(new) - replaced,
-        updated=len(changed) - len(new) + replaced,
-        unchanged=len(articles) - len(changed),
-        removed=len(gone) - replaced,
+def _summed(reports: Sequence[FileReport], records: Records, started: float) -> Report:
+    counts = records.counts()
+    return Report(
+        added=sum(report.added for report in reports),
+        updated=sum(report.updated for report in reports),
+        unchanged=sum(report.unchanged for report in reports),
+        removed=sum(report.removed for report in reports),
+        failed=tuple({"path": r.path, "error": r.error} for r in reports if r.error),
+        articles=counts.articles,
+        passages=counts.passages,
+        seconds=round(time.monotonic() - started, 3),
+        moved=sum(report.moved for report in reports),
     )
 
 
-def _put_file(
-    name: str, digest: str, articles: Sequence[Article], records: Records
-) -> list[Article]:
-    """Writes the ledger; gives the articles that stood in this file and stand in none any more."""
-    before = {article_id for article_id, _ in records.articles_of(name)}
+# --- what is to be done --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What a file that is new or changed asks for.
+
+    `changed` includes `new`; `gone` stood in this file and stand in none any more; `moved_from` is
+    the file that this one was.
+    """
+
+    name: str
+    digest: str
+    articles: tuple[Article, ...] = ()
+    changed: tuple[Article, ...] = ()
+    new: tuple[Article, ...] = ()
+    gone: tuple[Article, ...] = ()
+    moved_from: str = ""
+
+    def report(self) -> FileReport:
+        """What it comes to, in articles."""
+        replaced = _replaced(self.gone, self.new)
+        unchanged = len(self.articles) - len(self.changed)
+        return FileReport(
+            self.name,
+            added=len(self.new) - replaced,
+            updated=len(self.changed) - len(self.new) + replaced,
+            unchanged=unchanged,
+            removed=len(self.gone) - replaced,
+            moved=unchanged if self.moved_from else 0,
+        )
+
+
+class _Ledger:
+    """The files as they were read before this run, to find what is the same under another name."""
+
+    def __init__(self, records: Records) -> None:
+        self.digests = records.ledger.files()
+        self._paths = {digest: path for path, digest in self.digests.items() if digest}
+
+    def moved_from(self, name: str, digest: str) -> str:
+        """The file of this content that is gone, if this one is new."""
+        old = self._paths.get(digest, "")
+        if name in self.digests or not old or web.is_url(old) or not _is_gone(Path(old)):
+            return ""
+        return old
+
+    def members(self, place: str) -> list[str]:
+        """What was read under this name: the file itself, or the members of an archive."""
+        return [name for name in self.digests if name == place or name.startswith(place + "/")]
+
+
+def _read(
+    places: Sequence[Place],
+    records: Records,
+    sandbox: Sandbox,
+    write: "_Writer | _Preview",
+    watcher: Watcher,
+    reach: web.Web | None,
+) -> Iterator[FileReport]:
+    """Reads all files, one after another, and writes what is new in each."""
+    names, missing = _walk(places)
+    for report in missing:
+        watcher.file_done(report)
+        yield report
+    ledger = _Ledger(records)
+    for done, place in enumerate(names):
+        watcher.step("files", done, len(names))
+        seen, whole = set[str](), True
+        for sheet in readers.sheets(place, reach):
+            report = _read_sheet(sheet, ledger, records, sandbox, write)
+            seen.add(sheet.name)
+            whole = whole and not (report.error and sheet.name == place)
+            watcher.file_done(report)
+            yield report
+        if whole and not web.is_url(place):
+            yield from _take_out(
+                [n for n in ledger.members(place) if n not in seen], records, write
+            )
+    watcher.step("files", len(names), len(names))
+
+
+def _walk(places: Sequence[Place]) -> tuple[list[str], list[FileReport]]:
+    """The files under some places, each once; and a report for each place that isn't there."""
+    names: list[str] = []
+    missing: list[FileReport] = []
+    for place in places:
+        if web.is_url(str(place)):
+            names.append(str(place))
+            continue
+        try:
+            names.extend(os.path.realpath(file) for file in readers.walk([Path(place)]))
+        except UnreadableFile as exc:
+            missing.append(FileReport(_printable(str(place)), error=str(exc)))
+    return list(dict.fromkeys(names)), missing
+
+
+def _printable(name: str) -> str:
+    """A name as text; what isn't UTF-8 in it becomes question marks."""
+    return name.encode(errors="replace").decode()
+
+
+def _read_sheet(
+    sheet: Sheet,
+    ledger: _Ledger,
+    records: Records,
+    sandbox: Sandbox,
+    write: "_Writer | _Preview",
+) -> FileReport:
+    """Reads a file unless it is unchanged; gives what became of it."""
+    name = sheet.name
+    if name != _printable(name):
+        error = f"{_printable(name)} has a name that is not UTF-8; rename it."
+        return FileReport(_printable(name), error=error)
+    digest = "" if sheet.error else sha256(sheet.content).hexdigest()
+    if digest and ledger.digests.get(name) == digest:
+        return FileReport(name, unchanged=len(dict(records.ledger.articles_of(name))))
+    try:
+        articles = _once(readers.articles_of(sheet, sandbox))
+    except UnreadableFile as exc:
+        return FileReport(name, error=str(exc))
+    plan = _plan(name, digest, articles, ledger.moved_from(name, digest), records)
+    write.file(plan)
+    return plan.report()
+
+
+def _plan(
+    name: str, digest: str, articles: Sequence[Article], moved_from: str, records: Records
+) -> _Plan:
+    changed = tuple(article for article in articles if not _is_recorded(article, records))
+    paths = [name, moved_from]
+    before = {id_ for path in paths for id_, _ in records.ledger.articles_of(path)}
     lost = before - {article.article_id for article in articles}
-    with records.change():
-        records.put_file(name, digest, articles)
-        if lost:
-            lost &= set(records.unplaced_articles())
-        gone = [records.article(article_id) for article_id in sorted(lost)]
-        for article in gone:
-            records.remove_article(article.article_id)
-    return gone
+    lost -= records.ledger.elsewhere(lost, paths)
+    return _Plan(
+        name,
+        digest,
+        articles=tuple(articles),
+        changed=changed,
+        new=tuple(a for a in changed if records.find(a.article_id) is None),
+        gone=tuple(records.article(article_id) for article_id in sorted(lost)),
+        moved_from=moved_from,
+    )
 
 
 def _replaced(gone: Sequence[Article], new: Sequence[Article]) -> int:
@@ -228,120 +332,94 @@ def _is_recorded(article: Article, records: Records) -> bool:
         if found.path == article.path
         else replace(found, source=article.source, byline=article.byline)
     )
-    return replace(same, path="", fragments=()) == replace(article, path="", fragments=())
+    here = replace(same, path=article.path, fragments=article.fragments, also_in=())
+    return here == article
 
 
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """A passage with its terms, and the text that the model is given of it."""
-
-    new: NewPassage
-    text: str
-
-
-def _batches(articles: Sequence[Article]) -> Iterator[dict[Article, list[_Prepared]]]:
-    """The articles with their passages, enough at a time to sort by length, few enough to hold."""
-    some: dict[Article, list[_Prepared]] = {}
-    held = 0
-    for article in articles:
-        some[article] = _prepare(article)
-        held += len(some[article])
-        if held >= READ_AHEAD:
-            yield some
-            some, held = {}, 0
-    if some:
-        yield some
-
-
-def _prepare(article: Article) -> list[_Prepared]:
-    heading = chunking.context(article)
-    front = f"{heading}\n" if heading else ""
-    prepared = []
-    for passage in chunking.passages(article):
-        text = front + passage.text
-        key = sha256(text.encode()).hexdigest()
-        new = NewPassage(passage, len(front), key, passage_terms(text))
-        prepared.append(_Prepared(new, text))
-    return prepared
-
-
-def _record(
-    articles: Mapping[Article, list[_Prepared]], records: Records, embedder: Embedder
-) -> None:
-    """Embeds what has no vector yet, then commits the articles, all of them together."""
-    new = {p.new.key: p for prepared in articles.values() for p in prepared}
-    known = records.known_keys(list(new))
-    wanted = [p for key, p in new.items() if key not in known]
-    for at in range(0, len(wanted), READ_AHEAD):
-        _embed(wanted[at : at + READ_AHEAD], records, embedder)
-    with records.change():
-        freed: list[str] = []
-        for article, prepared in articles.items():
-            freed += records.remove_passages(article.article_id)
-            records.put_article(article)
-            records.put_passages([p.new for p in prepared])
-        records.drop_vectors(freed)
-
-
-def _embed(some: Sequence[_Prepared], records: Records, embedder: Embedder) -> None:
-    keys = [p.new.key for p in some]
-    found = _embedded(some, embedder)
-    with records.change():
-        records.set_model(embedder.name)
-        records.put_vectors(dict(zip(keys, found, strict=True)))
-
-
-def _embedded(some: Sequence[_Prepared], embedder: Embedder) -> list[tuple[Vector, Tokens]]:
-    """The vector and the tokens of each passage; its heading and its sentences are read alone.
-
-    A token that was read alone says what its own sentence says, not what the title says; that is
-    worth more than context both for ranking and for choosing sentences (DECISIONS.md).
-    """
-    spans = [[(s, e) for s, e in ((0, p.new.front), *_sentences(p)) if e > s] for p in some]
-    texts = {p.text[s:e] for p, places in zip(some, spans, strict=True) for s, e in places}
-    ordered = sorted(texts)
-    read = dict(zip(ordered, embedder.read(ordered), strict=True))
-    pieces = [
-        [(s, read[p.text[s:e]]) for s, e in places] for p, places in zip(some, spans, strict=True)
-    ]
-    vectors: Iterable[Vector] = (
-        [summed([reading for _, reading in own]) for own in pieces]
-        if embedder.taught
-        else embedder.embed_passages([p.text for p in some])
-    )
-    tokens = [joined([(start, reading.tokens) for start, reading in own]) for own in pieces]
-    return list(zip(vectors, tokens, strict=True))
-
-
-def _sentences(prepared: _Prepared) -> Iterator[tuple[int, int]]:
-    """The ranges of a passage's sentences in the text that the model is given."""
-    for start, end in chunking.sentences(prepared.new.passage.text):
-        yield start + prepared.new.front, end + prepared.new.front
-
-
-def _sync(paths: Sequence[Path], records: Records) -> Iterator[FileReport]:
+def _sync(
+    places: Sequence[Place], records: Records, write: "_Writer | _Preview"
+) -> Iterator[FileReport]:
     """Takes files out of the ledger that are gone from the given folders.
 
     A folder that is away itself says nothing about its files: it may be a disk that isn't mounted.
     """
+    paths = [Path(place) for place in places if not web.is_url(str(place))]
     roots = [Path(os.path.realpath(path)) for path in paths if not _is_gone(path)]
-    for name in records.files():
-        path = Path(name)
-        if any(path.is_relative_to(root) for root in roots) and _is_gone(path):
-            yield FileReport(name, removed=len(_put_file(name, "", [], records)))
-            with records.change():
-                records.remove_file(name)
+    names = [name for name in records.ledger.files() if not web.is_url(name)]
+    under = [n for n in names if any(Path(n).is_relative_to(root) for root in roots)]
+    gone = [name for name in under if name not in write.moved and _is_gone(Path(name))]
+    yield from _take_out(gone, records, write)
+
+
+def _take_out(
+    names: Sequence[str], records: Records, write: "_Writer | _Preview"
+) -> Iterator[FileReport]:
+    """Takes files out of the ledger, with the articles that stand in no other."""
+    for name in names:
+        plan = _plan(name, "", [], "", records)
+        write.file(plan)
+        yield FileReport(name, removed=len(plan.gone))
 
 
 def _is_gone(path: Path) -> bool:
-    """Whether nothing is there; what may not be looked at isn't gone."""
+    """Whether nothing is there; what may not be looked at isn't gone.
+
+    Nor is what lies in an archive that is there: reading the archive says what became of it.
+    """
     try:
         path.stat()
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         return True
+    except NotADirectoryError:
+        return not any(parent.is_file() for parent in path.parents)
     except OSError:
         return False
     return False
+
+
+# --- doing it ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Preview:
+    """Writes nothing; `moved` are the files that would be in the ledger no more."""
+
+    moved: set[str] = field(default_factory=set)
+
+    def file(self, plan: _Plan) -> None:
+        self.moved.add(plan.moved_from)
+
+
+@dataclass(frozen=True, slots=True)
+class _Writer:
+    """Writes what a file asks for into the records."""
+
+    records: Records
+    embedder: Embedder
+    watcher: Watcher
+    moved: frozenset[str] = frozenset()
+
+    def file(self, plan: _Plan) -> None:
+        """Records the articles that changed, then the file."""
+        leaving = {article.article_id for article in plan.gone}
+        for passages in recording.record(plan.changed, leaving, self.records, self.embedder):
+            self.watcher.step("passages", passages, 0)
+        self._put(plan)
+
+    def _put(self, plan: _Plan) -> None:
+        """Writes the ledger, and takes out what is in no file any more."""
+        ledger = self.records.ledger
+        with self.records.change():
+            if plan.moved_from:
+                ledger.remove_file(plan.moved_from)
+                for article in plan.articles:  # the source may be the file's name
+                    self.records.put_article(article)
+            if plan.digest:
+                ledger.put_file(plan.name, plan.digest, plan.articles)
+            else:
+                ledger.remove_file(plan.name)
+            for article in plan.gone:
+                self.records.remove_article(article.article_id)
 
 
 def _remove(ids: Iterable[str], records: Records) -> None:
@@ -351,14 +429,3 @@ def _remove(ids: Iterable[str], records: Records) -> None:
     with records.change():
         for article_id in ids:
             records.remove_article(article_id)
-
-
-def _digest(path: Path) -> str:
-    """The content hash of a file; "" where it can't be read, which reading it will explain."""
-    try:
-        if not path.is_file():
-            return ""
-        with path.open("rb") as file:
-            return file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return ""

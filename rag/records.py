@@ -1,14 +1,12 @@
-"""The record of truth: one SQLite file of articles, passages, vectors, terms and the file ledger.
+"""The record of truth: articles, passages, vectors and terms, and the ledger of files beside them.
 
-Everything else (the Chroma index) is rebuilt from here. Readers may be many, in any process; a
-writer holds the lock of ingest.py. Does not cover vector search (store.py) nor ranking.
+Everything else (the Chroma index) is rebuilt from here. Does not cover the file itself
+(database.py), the ledger (ledger.py), vector search (store.py) nor ranking.
 """
 
 import contextlib
 import json
 import sqlite3
-import threading
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,50 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embeddings.embedder import Tokens, Vector, no_tokens
-from rag.errors import ArticleNotFound, IndexMismatch, StoreUnavailable
+from rag.database import LISTED, Database, translated
+from rag.errors import ArticleNotFound, IndexMismatch
+from rag.ledger import Ledger
 from rag.terms import PassageTerms, index_terms, sound_terms
 from rag.types import Article, Fragment, Passage, Question
 
-FILE_NAME = "wenbao.sqlite"
-_LISTED = "(SELECT value FROM json_each(?))"  # as many values as one likes, in one variable
-_VERSION = "2"
-_CACHE_KIB = 32 * 1024  # of pages, a connection; SQLite's own 2 MiB hold less than a question reads
 _REMEMBERED = 100_000  # terms whose frequency is kept in memory
 _ORDERED = 5_000  # best rows of an FTS query among which a filter looks
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS files (
-    path TEXT PRIMARY KEY, sha256 TEXT NOT NULL,
-    ingested_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS articles (
-    id TEXT PRIMARY KEY, title TEXT NOT NULL, subtitle TEXT NOT NULL, byline TEXT NOT NULL,
-    date TEXT NOT NULL, source TEXT NOT NULL, text TEXT NOT NULL,
-    added_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP
-);
-CREATE INDEX IF NOT EXISTS articles_by_date ON articles (date, added_at);
-CREATE INDEX IF NOT EXISTS articles_to_filter ON articles (date, source, id);
-CREATE TABLE IF NOT EXISTS placements (
-    path TEXT NOT NULL REFERENCES files (path) ON DELETE CASCADE, ordinal INTEGER NOT NULL,
-    article_id TEXT NOT NULL REFERENCES articles (id), fragments TEXT NOT NULL,
-    PRIMARY KEY (path, ordinal)
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS placements_by_article ON placements (article_id);
-CREATE TABLE IF NOT EXISTS passages (
-    row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,
-    article_id TEXT NOT NULL REFERENCES articles (id), start INTEGER NOT NULL, end INTEGER NOT NULL,
-    front INTEGER NOT NULL, key TEXT NOT NULL, written TEXT NOT NULL, spoken TEXT NOT NULL
-);
-CREATE INDEX IF NOT EXISTS passages_by_article ON passages (article_id, start);
-CREATE INDEX IF NOT EXISTS passages_by_key ON passages (key);
-CREATE TABLE IF NOT EXISTS vectors (
-    key TEXT PRIMARY KEY, vector BLOB NOT NULL, tokens BLOB NOT NULL, places BLOB NOT NULL
-);
-CREATE VIRTUAL TABLE IF NOT EXISTS terms USING fts5(
-    written, spoken, content='', tokenize="unicode61 remove_diacritics 0 tokenchars '_'"
-);
-CREATE VIRTUAL TABLE IF NOT EXISTS frequencies USING fts5vocab(terms, row);
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,71 +68,37 @@ class Records:
         Raises:
             StoreUnavailable: if the folder can't be written or the file is damaged.
         """
-        self.folder = folder
-        self._local = threading.local()
-        self._open: list[sqlite3.Connection] = []
+        self._database = Database(folder)
+        self.ledger = Ledger(self._database)
         self._remembered: tuple[int, dict[str, int]] = (-1, {})
-        with translated():
-            folder.mkdir(parents=True, exist_ok=True)
-            if self._is_there("meta") and self._meta("version", _VERSION) != _VERSION:
-                raise IndexMismatch(
-                    f"{folder / FILE_NAME} was made by another version of Wenbao: move it away"
-                    " and run `wenbao ingest` again."
-                )
-            if not self._is_there("articles_to_filter"):
-                self._make()
 
     def close(self) -> None:
         """Closes every connection that this object opened."""
-        for db in self._open:
-            db.close()
-        self._open.clear()
-        self._local = threading.local()
+        self._database.close()
 
-    def _is_there(self, name: str) -> bool:
-        found = self._db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (name,))
-        return found.fetchone() is not None
-
-    def _make(self) -> None:
-        """Makes what isn't there, all of it or nothing, whichever process is first."""
-        with _transaction(self._db):
-            for statement in _SCHEMA.split(";\n"):
-                self._db.execute(statement)
-            self._db.execute("INSERT OR IGNORE INTO meta VALUES ('version', ?)", (_VERSION,))
+    @property
+    def folder(self) -> Path:
+        """Where the file lies."""
+        return self._database.folder
 
     @property
     def _db(self) -> sqlite3.Connection:
-        db: sqlite3.Connection | None = getattr(self._local, "db", None)
-        if db is None:
-            db = sqlite3.connect(
-                self.folder / FILE_NAME, timeout=30, isolation_level=None, check_same_thread=False
-            )
-            _use_wal(db)
-            db.execute("PRAGMA synchronous = FULL")
-            db.execute("PRAGMA foreign_keys = ON")
-            db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-            self._local.db = db
-            self._open.append(db)
-        return db
+        return self._database.now
 
     # ---- reading -------------------------------------------------------------------------------
-
-    def _meta(self, key: str, default: str = "") -> str:
-        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return str(row[0]) if row else default
 
     @property
     def revision(self) -> int:
         """Grows whenever passages come or go."""
         with translated():
-            return int(self._meta("revision", "0"))
+            return int(self._database.meta("revision", "0"))
 
     @property
     def model(self) -> str:
         """Name of the model that made the vectors; "" while there are none."""
         with translated():
             made = self._db.execute("SELECT EXISTS (SELECT 1 FROM vectors)").fetchone()[0]
-            return self._meta("model") if made else ""
+            return self._database.meta("model") if made else ""
 
     def check_model(self, name: str) -> None:
         """Refuses a model that didn't make this index.
@@ -190,7 +118,7 @@ class Records:
             articles, files = self._db.execute(
                 "SELECT (SELECT count(*) FROM articles), (SELECT count(*) FROM files)"
             ).fetchone()
-            return Counts(articles, int(self._meta("passages", "0")), files)
+            return Counts(articles, int(self._database.meta("passages", "0")), files)
 
     def articles(
         self,
@@ -257,21 +185,8 @@ class Records:
             source=source,
             path=path,
             fragments=tuple(Fragment(*pair) for pair in json.loads(fragments)),
+            also_in=self.ledger.also_in(id_),
         )
-
-    def files(self) -> dict[str, str]:
-        """The ledger: path -> content hash."""
-        with translated():
-            return dict(self._db.execute("SELECT path, sha256 FROM files"))
-
-    def articles_of(self, path: str) -> list[tuple[str, str]]:
-        """(id, title) of the articles that a file gave, in its order."""
-        with translated():
-            return self._db.execute(
-                "SELECT article_id, title FROM placements JOIN articles ON id = article_id"
-                " WHERE path = ? ORDER BY ordinal",
-                (path,),
-            ).fetchall()
 
     def _passages(self, where: str, values: Sequence[object]) -> list[StoredPassage]:
         with translated():
@@ -289,16 +204,16 @@ class Records:
 
     def passages_by_id(self, ids: Sequence[str]) -> list[StoredPassage]:
         """The passages with these ids that (still) exist."""
-        return self._passages(f"p.id IN {_LISTED}", (json.dumps(ids),))
+        return self._passages(f"p.id IN {LISTED}", (json.dumps(ids),))
 
     def passages_by_row(self, rows: Sequence[int]) -> list[StoredPassage]:
         """The passages with these row numbers that (still) exist."""
-        return self._passages(f"p.row IN {_LISTED}", (json.dumps(rows),))
+        return self._passages(f"p.row IN {LISTED}", (json.dumps(rows),))
 
     def passages_of(self, article_ids: Sequence[str]) -> list[StoredPassage]:
         """All passages of some articles, in reading order."""
         return self._passages(
-            f"p.article_id IN {_LISTED} ORDER BY p.article_id, p.start", (json.dumps(article_ids),)
+            f"p.article_id IN {LISTED} ORDER BY p.article_id, p.start", (json.dumps(article_ids),)
         )
 
     def tokens(self, passage_ids: Sequence[str]) -> dict[str, tuple[int, Tokens]]:
@@ -306,14 +221,14 @@ class Records:
         with translated():
             rows = self._db.execute(
                 "SELECT p.id, p.front, v.tokens, v.places FROM passages p"
-                f" JOIN vectors v ON v.key = p.key WHERE p.id IN {_LISTED}",
+                f" JOIN vectors v ON v.key = p.key WHERE p.id IN {LISTED}",
                 (json.dumps(passage_ids),),
             ).fetchall()
         return {id_: (front, _tokens(tokens, places)) for id_, front, tokens, places in rows}
 
     def lexical_rows(self, query: str, limit: int, among: Sequence[int] | None = None) -> list[int]:
         """Row numbers of the passages that match an FTS5 query best, of all or of some rows."""
-        some = "" if among is None else f"AND +rowid IN {_LISTED}"  # + keeps SQLite from a loop
+        some = "" if among is None else f"AND +rowid IN {LISTED}"  # + keeps SQLite from a loop
         values = () if among is None else (json.dumps(among),)
         with translated():
             rows = self._db.execute(
@@ -337,7 +252,7 @@ class Records:
         with translated():
             found = dict(
                 self._db.execute(
-                    f"SELECT id, row FROM passages WHERE id IN {_LISTED}",
+                    f"SELECT id, row FROM passages WHERE id IN {LISTED}",
                     (json.dumps(passage_ids),),
                 )
             )
@@ -349,7 +264,7 @@ class Records:
         with translated():
             found = self._db.execute(
                 "SELECT p.row FROM passages p CROSS JOIN articles a ON a.id = p.article_id"
-                f" WHERE p.row IN {_LISTED} AND {condition}",
+                f" WHERE p.row IN {LISTED} AND {condition}",
                 (json.dumps(rows), *values),
             ).fetchall()
         some = {row for (row,) in found}
@@ -371,7 +286,7 @@ class Records:
         with translated():
             found = self._db.execute(
                 "SELECT p.row, v.vector FROM passages p JOIN vectors v ON v.key = p.key"
-                f" WHERE p.row IN {_LISTED}",
+                f" WHERE p.row IN {LISTED}",
                 (json.dumps(rows),),
             ).fetchall()
         if not found:
@@ -394,7 +309,7 @@ class Records:
         if new := [term for term in terms if term not in known]:
             with translated():
                 rows = self._db.execute(
-                    f"SELECT term, doc FROM frequencies WHERE term IN {_LISTED}", (json.dumps(new),)
+                    f"SELECT term, doc FROM frequencies WHERE term IN {LISTED}", (json.dumps(new),)
                 ).fetchall()
             known.update({**dict.fromkeys(new, 0), **dict(rows)})
         return {term: known[term] for term in terms if known[term]}
@@ -402,12 +317,12 @@ class Records:
     def passage_count(self) -> int:
         """How many passages are indexed."""
         with translated():
-            return int(self._meta("passages", "0"))
+            return int(self._database.meta("passages", "0"))
 
     def mean_chars(self) -> float:
         """Mean length of the terms of a passage, in characters."""
         with translated():
-            passages, chars = (int(self._meta(key, "0")) for key in ("passages", "chars"))
+            passages, chars = (int(self._database.meta(key, "0")) for key in ("passages", "chars"))
         return max(1, chars) / max(1, passages)
 
     def passage_ids(self) -> set[str]:
@@ -423,7 +338,7 @@ class Records:
             with translated():
                 rows = self._db.execute(
                     "SELECT p.id, v.vector FROM passages p JOIN vectors v ON v.key = p.key"
-                    f" WHERE p.id IN {_LISTED}",
+                    f" WHERE p.id IN {LISTED}",
                     (json.dumps(some),),
                 ).fetchall()
             if rows:
@@ -434,7 +349,7 @@ class Records:
         """Which of these model inputs have a vector already."""
         with translated():
             rows = self._db.execute(
-                f"SELECT key FROM vectors WHERE key IN {_LISTED}", (json.dumps(keys),)
+                f"SELECT key FROM vectors WHERE key IN {LISTED}", (json.dumps(keys),)
             ).fetchall()
         return {key for (key,) in rows}
 
@@ -443,28 +358,12 @@ class Records:
     @contextlib.contextmanager
     def change(self) -> Iterator[None]:
         """One transaction: all of what is written inside is kept, or none of it."""
-        with translated(), _transaction(self._db):
+        with self._database.change():
             yield
 
     def set_model(self, name: str) -> None:
         """Remembers which model makes the vectors."""
         self._db.execute("INSERT OR REPLACE INTO meta VALUES ('model', ?)", (name,))
-
-    def put_file(self, path: str, digest: str, articles: Sequence[Article]) -> None:
-        """Writes a file into the ledger, with the articles that it holds."""
-        self._db.execute("DELETE FROM files WHERE path = ?", (path,))
-        self._db.execute("INSERT INTO files (path, sha256) VALUES (?, ?)", (path, digest))
-        self._db.executemany(
-            "INSERT INTO placements VALUES (?, ?, ?, ?)",
-            [
-                (path, i, a.article_id, json.dumps([(f.start, f.end) for f in a.fragments]))
-                for i, a in enumerate(articles)
-            ],
-        )
-
-    def remove_file(self, path: str) -> None:
-        """Takes a file out of the ledger; its articles stay until `remove_article`."""
-        self._db.execute("DELETE FROM files WHERE path = ?", (path,))
 
     def put_article(self, article: Article) -> None:
         """Writes an article, over the one with its id if there is one."""
@@ -555,70 +454,42 @@ class Records:
     def remove_article(self, article_id: str) -> None:
         """Takes an article out; the files that hold it will be read anew when they are ingested."""
         self.drop_vectors(self.remove_passages(article_id))
-        self._db.execute(
-            "UPDATE files SET sha256 = '' WHERE path IN"
-            " (SELECT path FROM placements WHERE article_id = ?)",
-            (article_id,),
-        )
-        self._db.execute("DELETE FROM placements WHERE article_id = ?", (article_id,))
+        self.ledger.displace(article_id)
+        self.ledger.forget_likeness(article_id)
         self._db.execute("DELETE FROM articles WHERE id = ?", (article_id,))
-
-    def unplaced_articles(self) -> list[str]:
-        """Articles that stand in no file (any more)."""
-        with translated():
-            rows = self._db.execute(
-                "SELECT id FROM articles WHERE id NOT IN (SELECT article_id FROM placements)"
-            ).fetchall()
-        return [id_ for (id_,) in rows]
 
     def _count(self, passages: int, chars: int) -> None:
         """Keeps the totals, and the revision: it grows when passages come or go."""
-        totals = {"passages": passages, "chars": chars, "revision": 1 if passages else 0}
-        self._db.executemany(
-            "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key)"
-            " DO UPDATE SET value = CAST(value AS INTEGER) + excluded.value",
-            [(key, str(more)) for key, more in totals.items()],
+        self._database.add_to_meta(
+            {"passages": passages, "chars": chars, "revision": 1 if passages else 0}
         )
 
 
 def _filter(question: Question) -> tuple[str, list[str]]:
-    """The condition in SQL that an article `a` may answer a question, and its values."""
+    """The condition in SQL that an article `a` may answer a question, and its values.
+
+    An original also answers for its reprints.
+    """
+    own, values = _filter_of("a", question)
+    if not values:
+        return own, values
+    reprinted, _ = _filter_of("b", question)
+    others = "SELECT r.original FROM reprints r JOIN articles b ON b.id = r.article_id WHERE"
+    return f"(({own}) OR a.id IN ({others} {reprinted}))", values + values
+
+
+def _filter_of(name: str, question: Question) -> tuple[str, list[str]]:
     parts, values = ["1"], []
     if question.article_ids:
-        parts.append(f"a.id IN {_LISTED}")
+        parts.append(f"{name}.id IN {LISTED}")
         values.append(json.dumps(question.article_ids))
     if question.since or question.until:
-        parts.append("a.date BETWEEN ? AND ?")  # no "", which is before every digit
+        parts.append(f"{name}.date BETWEEN ? AND ?")  # no "", which is before every digit
         values += [question.since or "0", question.until or "~"]
     if question.sources:
-        parts.append(f"a.source IN {_LISTED}")
+        parts.append(f"{name}.source IN {LISTED}")
         values.append(json.dumps(question.sources))
     return " AND ".join(parts), values
-
-
-def _use_wal(db: sqlite3.Connection) -> None:
-    """Sets the journal; SQLite doesn't wait by itself while another process sets it too."""
-    for _ in range(100):
-        try:
-            db.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as exc:
-            if "locked" not in str(exc):
-                raise
-            time.sleep(0.05)
-        else:
-            return
-
-
-@contextlib.contextmanager
-def _transaction(db: sqlite3.Connection) -> Iterator[None]:
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        db.execute("COMMIT")
-    except BaseException:
-        with contextlib.suppress(sqlite3.Error):
-            db.execute("ROLLBACK")
-        raise
 
 
 def _tokens(tokens: bytes, places: bytes) -> Tokens:
@@ -627,32 +498,3 @@ def _tokens(tokens: bytes, places: bytes) -> Tokens:
         return no_tokens()
     vectors: NDArray[np.int8] = np.frombuffer(tokens, np.int8)
     return Tokens(vectors.reshape(len(starts), -1), starts, ends)
-
-
-@contextlib.contextmanager
-def translated() -> Iterator[None]:
-    """Turns what SQLite and the disk raise into one sentence that says what to do."""
-    try:
-        yield
-    except sqlite3.DatabaseError as exc:
-        words = str(exc)
-        if "full" in words or "disk I/O" in words:  # what SQLite says depends on the file
-            raise StoreUnavailable(
-                "The disk is full (or fails): free some space and run the command again; nothing"
-                " is lost."
-            ) from exc
-        if "locked" in words or "busy" in words:
-            raise StoreUnavailable("The index is busy: try again in a moment.") from exc
-        if "readonly" in words or "unable to open" in words:
-            raise StoreUnavailable(
-                "WENBAO_HOME can't be written: set it to a folder of yours."
-            ) from exc
-        raise StoreUnavailable(
-            f"The index can't be read ({words}): restore a backup, or move WENBAO_HOME away and"
-            " run `wenbao ingest` again."
-        ) from exc
-    except OSError as exc:
-        raise StoreUnavailable(
-            f"{exc.filename or 'WENBAO_HOME'} can't be used ({exc.strerror}):"
-            " set WENBAO_HOME to a folder of yours."
-        ) from exc

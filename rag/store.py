@@ -169,13 +169,14 @@ class VectorIndex:
         """
         if self.is_fresh() and self.is_sound():
             return
-        if self._named() and self.is_sound() and self._is_being_written():
+        if self._named() and self.is_sound() and self.is_being_written():
             return
         with self.writing(REPAIR_WAIT_S):
             if not (self.is_fresh() and self.is_sound()):
                 self.rebuild()
 
-    def _is_being_written(self) -> bool:
+    def is_being_written(self) -> bool:
+        """Whether another process holds the writer lock just now."""
         try:
             with self.writing(0):
                 return False

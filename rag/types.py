@@ -19,11 +19,22 @@ class Fragment:
 
 
 @dataclass(frozen=True, slots=True)
+class Printing:
+    """Another article that prints the same text."""
+
+    article_id: str
+    title: str
+    date: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Article:
     """One article, rebuilt: `text` is the body, paragraphs joined by one newline.
 
     `date` is ISO 8601 or "" where the page gives none; `source` is what the page names as its
-    newspaper, else the file's name; `fragments` are in reading order.
+    newspaper, else the file's name; `fragments` are in reading order; `also_in` says where else
+    the records have it.
     """
 
     article_id: str
@@ -35,6 +46,7 @@ class Article:
     source: str = ""
     path: str = ""
     fragments: tuple[Fragment, ...] = ()
+    also_in: tuple[Printing, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,17 @@ embedder; a test may kill it.
 import json
 import os
 import random
+import resource
+import signal
 import subprocess
 import sys
+import time
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +25,11 @@ import numpy as np
 from embeddings.embedder import Reading, Vector, Vectors
 from fakes import HashingEmbedder
 from rag import ingest
-from rag.ingest import Report, Watcher
+from rag.ingest import Place, Report, Watcher
 from rag.records import Records
 from rag.store import VectorIndex
 from rag.types import Article
+from rag.web import Web
 
 ROOT = Path(__file__).resolve().parents[1]
 _WORDS = (
@@ -69,13 +75,28 @@ class Home:
         records = Records(folder)
         return cls(folder, records, VectorIndex(folder, records), embedder or CountingEmbedder())
 
-    def ingest(self, *paths: Path, sync: bool = False, watcher: Watcher | None = None) -> Report:
+    def ingest(
+        self,
+        *places: Place,
+        sync: bool = False,
+        watcher: Watcher | None = None,
+        reach: Web | None = None,
+    ) -> Report:
         return ingest.ingest(
-            paths, self.records, self.index, self.embedder, sync=sync, watcher=watcher
+            places,
+            self.records,
+            self.index,
+            self.embedder,
+            sync=sync,
+            watcher=watcher,
+            reach=reach,
         )
 
+    def preview(self, *places: Place, sync: bool = False) -> Report:
+        return ingest.preview(places, self.records, sync=sync)
+
     def remove(self, *ids: str) -> int:
-        return ingest.remove(ids, self.records, self.index)
+        return ingest.remove(ids, self.records, self.index, self.embedder)
 
     def nearest(self, text: str, limit: int = 3) -> list[str]:
         """The texts of the passages that the vector index finds."""
@@ -129,13 +150,50 @@ def start_ingest(home: Path, *paths: Path) -> "subprocess.Popen[str]":
     )
 
 
+def write_mixed(folder: Path, files: int = 30) -> Path:
+    """Files of several kinds, some articles printed in two of them, some pages in an archive."""
+    folder.mkdir()
+    for i in range(files):
+        rows = [article(5 * i + j) for j in range(5)]
+        if i % 4 == 3:
+            rows[0] = article(5 * i, text=f"本报讯 {prose(5 * (i - 2))}", source="晚报")
+        write_articles(folder / f"{i}.jsonl", rows)
+    with zipfile.ZipFile(folder / "issue.zip", "w") as archive:
+        for i in range(1_000, 1_006):
+            archive.writestr(f"{i}.md", f"# 第{i}篇\n\n{prose(i)}\n")
+    (folder / "web.html").write_text(
+        f"<html><title>第2000篇</title><body><h1>第2000篇</h1><p>{prose(2_000)}</p></body></html>",
+        encoding="utf-8",
+    )
+    return folder
+
+
+def kill_ingest(home: Path, folder: Path, after_s: float) -> bool:
+    """Starts an ingest and kills it after some time; says whether it was still at work."""
+    child = start_ingest(home, folder)
+    assert child.stdout is not None
+    child.stdout.readline()
+    time.sleep(after_s)
+    child.send_signal(signal.SIGKILL)
+    child.communicate()
+    return child.returncode == -signal.SIGKILL
+
+
 def main(home: str, *paths: str) -> None:
     import_module("chromadb")  # before `ready`, so that what follows is work
     opened = Home.at(Path(home))
     print("ready", flush=True)
-    report = opened.ingest(*map(Path, paths))
+    ends = [time.monotonic()]
+    watcher = Watcher(file_done=lambda report: ends.append(time.monotonic()))
+    report = opened.ingest(*map(Path, paths), watcher=watcher)
     opened.close()
-    print(json.dumps(report.to_json()), flush=True)
+    own, others = (
+        resource.getrusage(who).ru_maxrss // 1024
+        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    cost = {"peak_mb": own, "peak_mb_of_children": others}
+    longest = max((b - a for a, b in pairwise(ends)), default=0.0)
+    print(json.dumps({**report.to_json(), **cost, "longest_s": longest}), flush=True)
 
 
 if __name__ == "__main__":

@@ -51,6 +51,12 @@ def test_lines_end_in_one_newline_and_fragments_count_on_that(tmp_path: Path, en
     assert [text[f.start : f.end] for f in article.fragments] == article.text.split("\n")
 
 
+@pytest.mark.parametrize("encoding", ["big5", "utf-16-le", "utf-16-be"])
+def test_encodings_without_a_mark_are_told_apart(tmp_path: Path, encoding: str) -> None:
+    text = "縣裡新建的圖書館開門迎客，讀書會每週舉辦一次，歡迎鄉親參加。\n"
+    assert readers.read_page(_write(tmp_path, text.encode(encoding))) == text
+
+
 def test_traditional_characters_in_gbk_are_text(tmp_path: Path) -> None:
     text = "縣裡新建的圖書館開門迎客，讀書會每週舉辦一次，歡迎鄉親參加。\n"
     assert readers.read_page(_write(tmp_path, text.encode("gbk"))) == text
@@ -69,7 +75,7 @@ def test_traditional_characters_in_gbk_are_text(tmp_path: Path) -> None:
         pytest.param(b"GIF89a", "GIF", id="gif"),
         pytest.param("桥".encode() + b"\x00\x01", "binary", id="nul-bytes"),
         pytest.param(bytes(range(128, 256)) * 20, "UTF-8", id="noise"),
-        pytest.param("縣裡新建的圖書館".encode("big5") * 9, "UTF-8", id="big5"),
+        pytest.param("Le pont rénové à Sète, l’été. ".encode("cp1252") * 9, "UTF-8", id="latin"),
         pytest.param(b"\xff\xfe\x00", "UTF-8", id="half-a-utf-16-unit"),
         pytest.param(PAGE.encode()[:-3] + b"\xe6", "UTF-8", id="utf-8-cut-in-a-character"),
         pytest.param("第05版\n2023年6月1日 星期四\n".encode(), "no article", id="furniture-only"),
@@ -154,21 +160,22 @@ def test_a_bad_article_line_is_named_by_number(tmp_path: Path, line: str, words:
     assert words in sentence
 
 
-def test_walking_a_folder_is_sorted_and_takes_pages_and_articles_only(tmp_path: Path) -> None:
+def test_walking_a_folder_goes_in_natural_order_and_takes_what_can_be_read(tmp_path: Path) -> None:
     for name in (
-        "b.txt",
+        "第10版.txt",
+        "第2版.txt",
         "a/2.txt",
         "a/1.jsonl",
-        "a/note.md",
+        "a/note.rst",
         ".hidden.txt",
         ".git/x.txt",
-        "c.pdf",
+        "c.PDF",
     ):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_text("x")
     found = [str(path.relative_to(tmp_path)) for path in readers.walk([tmp_path])]
-    assert found == ["b.txt", "a/1.jsonl", "a/2.txt"]
+    assert found == ["c.PDF", "第2版.txt", "第10版.txt", "a/1.jsonl", "a/2.txt"]
 
 
 def test_a_file_named_outright_is_always_tried_and_comes_once(tmp_path: Path) -> None:

@@ -13,8 +13,9 @@ import pytest
 from embeddings.embedder import Tokens, Vector, no_tokens
 from homes import CountingEmbedder, prose
 from rag import chunking
+from rag.database import FILE_NAME
 from rag.errors import ArticleNotFound, IndexMismatch, StoreUnavailable
-from rag.records import FILE_NAME, Counts, NewPassage, Records
+from rag.records import Counts, NewPassage, Records
 from rag.terms import index_terms, passage_terms
 from rag.types import Article, Fragment, Question
 
@@ -42,7 +43,7 @@ def put(records: Records, *articles: Article, path: str = "/page.txt") -> None:
             records.put_passages(
                 [NewPassage(p, 3, f"key of {p.text}", passage_terms(p.text)) for p in passages]
             )
-        records.put_file(path, "digest", articles)
+        records.ledger.put_file(path, "digest", articles)
 
 
 def one(seed: int, text: str = "", date: str = "") -> Article:
@@ -112,8 +113,8 @@ def test_the_latest_articles_come_first(records: Records) -> None:
 
 def test_a_file_lists_its_articles_in_its_order(records: Records) -> None:
     put(records, one(2), one(1))
-    assert records.articles_of("/page.txt") == [("a2", "第2篇"), ("a1", "第1篇")]
-    assert records.files() == {"/page.txt": "digest"}
+    assert records.ledger.articles_of("/page.txt") == [("a2", "第2篇"), ("a1", "第1篇")]
+    assert records.ledger.files() == {"/page.txt": "digest"}
 
 
 @pytest.mark.parametrize("article_id", ["", "nope", "'; DROP TABLE articles --", "\ud800", "\0"])
@@ -246,7 +247,7 @@ def test_the_revision_grows_only_when_passages_come_or_go(records: Records) -> N
     put(records, one(1))
     before = records.revision
     with records.change():
-        records.put_file("/page.txt", "another digest", [one(1)])
+        records.ledger.put_file("/page.txt", "another digest", [one(1)])
     assert records.revision == before
     put(records, one(2), path="/other.txt")
     assert records.revision > before
@@ -255,16 +256,16 @@ def test_the_revision_grows_only_when_passages_come_or_go(records: Records) -> N
 def test_an_article_that_stands_in_no_file_is_known(records: Records) -> None:
     put(records, one(1), one(2))
     with records.change():
-        records.put_file("/page.txt", "digest", [one(2)])
-    assert records.unplaced_articles() == ["a1"]
+        records.ledger.put_file("/page.txt", "digest", [one(2)])
+    assert records.ledger.unplaced_articles() == ["a1"]
 
 
 def test_an_article_in_two_files_stays_when_one_of_them_goes(records: Records) -> None:
     put(records, one(1))
     with records.change():
-        records.put_file("/copy.txt", "digest", [one(1)])
-        records.remove_file("/page.txt")
-    assert records.unplaced_articles() == []
+        records.ledger.put_file("/copy.txt", "digest", [one(1)])
+        records.ledger.remove_file("/page.txt")
+    assert records.ledger.unplaced_articles() == []
     assert records.article("a1").path == "/copy.txt"
 
 
@@ -311,9 +312,10 @@ def test_records_of_another_version_are_refused_with_what_to_do(tmp_path: Path) 
         Records(tmp_path)
 
 
-def test_records_from_before_filters_can_be_filtered(records: Records) -> None:
+def test_records_from_before_filters_and_reprints_get_them(records: Records) -> None:
     put(records, one(1, date="2024-02-01"))
-    records._db.execute("DROP INDEX articles_to_filter")
+    for what in ("INDEX articles_to_filter", "TABLE reprints", "TABLE sketches"):
+        records._db.execute(f"DROP {what}")
     with closing(Records(records.folder)) as again:
         assert again.all_kept(Question("?", "zh", since="2024-01-01"), 9)
         plan = again._db.execute(

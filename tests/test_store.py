@@ -74,7 +74,7 @@ def add(home: Home, seed: int) -> Article:
                 for p, key in zip(passages, keys, strict=True)
             ]
         )
-        home.records.put_file(f"/{seed}", "x", [added])
+        home.records.ledger.put_file(f"/{seed}", "x", [added])
     return added
 
 
@@ -473,7 +473,7 @@ def _put_rows(home: Home, rows: np.ndarray[tuple[int, ...], np.dtype[np.float32]
         with home.records.change():
             home.records.set_model("m")
             home.records.put_article(Article(article_id, "", "文" * 1_000))
-            home.records.put_file(f"/{at}", "x", [Article(article_id, "", "")])
+            home.records.ledger.put_file(f"/{at}", "x", [Article(article_id, "", "")])
             home.records.put_vectors({f"k{i}": (rows[i], none) for i in some})
             home.records.put_passages(
                 [
