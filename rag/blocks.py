@@ -125,9 +125,22 @@ def _wrap_width(lines: Sequence[_Line]) -> int:
     return measure if is_wrapped else 0
 
 
-def _is_wrapped(line: _Line, following: _Line, measure: int) -> bool:
+def _sets_apart(lines: Sequence[_Line], measure: int) -> bool:
+    """Whether the page's paragraphs begin with an indent or a blank line.
+
+    Then a line needn't be full to be wrapped: digits and letters make some lines narrower.
+    """
+    ends = [b for a, b in pairwise(lines) if a.width < 0.7 * measure and a.text[-1] in FINAL]
+    return sum(line.indented or line.gap > 0 for line in ends) >= max(1, 0.7 * len(ends))
+
+
+def _is_wrapped(line: _Line, following: _Line, measure: int, *, set_apart: bool) -> bool:
     """Whether the next line goes on with this one's paragraph: its first word didn't fit here."""
     if following.gap or following.indented or not furniture_rest(line.text):
+        return False
+    if set_apart and line.text[-1] not in FINAL:
+        return line.width > 0.75 * measure and bool(furniture_rest(following.text))
+    if set_apart and following.width < 0.8 * measure and following.text[-1] not in FINAL:
         return False
     word = re.match(r"[!-~]{1,40}", following.text)
     needed = len(word.group()) + 1 if word else 4
@@ -179,10 +192,11 @@ def blocks_of(page: str) -> list[Block]:
     """The page's blocks: lines, or where lines are hard-wrapped, the paragraphs they make."""
     lines = _lines(page)
     measure = _wrap_width(lines)
+    set_apart = _sets_apart(lines, measure)
     groups: list[list[_Line]] = []
     for line in lines:
         last = groups[-1][-1] if groups else None
-        if last and measure and _is_wrapped(last, line, measure):
+        if last and measure and _is_wrapped(last, line, measure, set_apart=set_apart):
             groups[-1].append(line)
         else:
             groups.append([line])
