@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 
 # --- characters and patterns. Each is linear: no nested or adjacent unbounded repeats. -----------
 
@@ -134,14 +134,22 @@ def _sets_apart(lines: Sequence[_Line], measure: int) -> bool:
     return sum(line.indented or line.gap > 0 for line in ends) >= max(1, 0.7 * len(ends))
 
 
-def _is_wrapped(line: _Line, following: _Line, measure: int, *, set_apart: bool) -> bool:
-    """Whether the next line goes on with this one's paragraph: its first word didn't fit here."""
+def _is_wrapped(
+    line: _Line, following: _Line, after: _Line | None, measure: int, *, set_apart: bool
+) -> bool:
+    """Whether the next line goes on with this one's paragraph: its first word didn't fit here.
+
+    `after` is the line after the next: a paragraph of its own tells that the next ends one.
+    """
     if following.gap or following.indented or not furniture_rest(line.text):
         return False
-    if set_apart and line.text[-1] not in FINAL:
-        return line.width > 0.75 * measure and bool(furniture_rest(following.text))
-    if set_apart and following.width < 0.8 * measure and following.text[-1] not in FINAL:
-        return False
+    if set_apart:
+        is_last = after is None or after.indented or after.gap > 0
+        ends = following.text.rstrip(_CLOSERS)[-1:] in FINAL | _ASKING
+        if (is_last or following.width > measure + 4) and not ends:
+            return False  # a heading, or a piece of a cut paragraph
+        if line.text[-1] not in FINAL:
+            return line.width > 0.75 * measure and bool(furniture_rest(following.text))
     word = re.match(r"[!-~]{1,40}", following.text)
     needed = len(word.group()) + 1 if word else 4
     return line.width + needed > measure
@@ -194,9 +202,9 @@ def blocks_of(page: str) -> list[Block]:
     measure = _wrap_width(lines)
     set_apart = _sets_apart(lines, measure)
     groups: list[list[_Line]] = []
-    for line in lines:
+    for line, after in zip_longest(lines, lines[1:]):
         last = groups[-1][-1] if groups else None
-        if last and measure and _is_wrapped(last, line, measure, set_apart=set_apart):
+        if last and measure and _is_wrapped(last, line, after, measure, set_apart=set_apart):
             groups[-1].append(line)
         else:
             groups.append([line])

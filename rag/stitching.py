@@ -178,6 +178,8 @@ class View:
         for number, section in enumerate(sections):
             self._enter(number, section)
         tails = (i for section in sections for i in _possible_tails(section, blocks, roles))
+        self.votes = _votes(blocks, sections, self.telling)
+        self.size = [sum(map(len, (self.telling[i] for i in s.items))) for s in sections]
         self.tails = {item: self._tail(item) for item in tails}
         self.ends = {p: self._end(p) for p in self.heads}
 
@@ -205,6 +207,12 @@ class View:
         host = frozenset[str]() if previous is None else self.terms[previous]
         return _Tail(frozenset(near), run - host, run & host, self._beginning(item, near))
 
+    def _likeness(self, q: int, section: int) -> float:
+        """How much more often than by chance a section alone shares terms with q's run; log."""
+        votes = self.votes[q]
+        share = self.size[section] / max(1, sum(self.size))
+        return math.log((votes[section] + 1) / (votes.total() * share + 1)) / 2
+
     def _beginning(self, q: int, near: set[str]) -> Cues:
         """How a block begins, and what binds it to the article above."""
         block, previous = self.blocks[q], self.before.get(q)
@@ -224,6 +232,7 @@ class View:
             return cues
         above = self.telling[previous]
         own = self.telling[q]
+        cues["host, like"] = self._likeness(q, self.home[q])
         cues["host, near"] = len(near & self.terms[previous]) / max(8, len(near))
         cues["host, above"] = len(own & above) / max(8, min(len(own), len(above)))
         if _is_open(self.blocks[previous]):
@@ -305,6 +314,9 @@ class View:
         matches -= 0.0 if q in self.before else 0.05 * len(fragment.new)
         cues = fragment.own | self.ends[p] | self._junction(p, q)
         cues["near"], cues["gain"] = fragment.share(terms), fragment.gain(matches)
+        cues["like"] = self._likeness(q, self.home[p])
+        if self.votes[q] and max(self.votes[q], key=lambda s: self.votes[q][s]) == self.home[p]:
+            cues["most like"] = 1.0
         if self.habits.indents:
             cues["indented" if self.blocks[q].indented else "unindented"] = 1.0
         if self.home[p] == self.home[q]:
@@ -333,6 +345,42 @@ class View:
         fits = seams.fits(seams.end_of(head.text), seams.start_of(tail.text))
         cues["fits"] = max(-2.0, min(2.0, fits / 3))
         return cues
+
+
+def _votes(
+    blocks: Sequence[Block], sections: Sequence[Section], telling: Sequence[frozenset[str]]
+) -> dict[int, Counter[int]]:
+    """For each item: how many terms of its run only one section has besides, by section.
+
+    A run goes from the item to the section's end; its own section counts by what stands above.
+    """
+    first: list[dict[str, int]] = []  # a section's terms, and the place where each stands first
+    homes: dict[str, list[int]] = {}
+    for number, section in enumerate(sections):
+        places: dict[str, int] = {}
+        lines = [(-1, i) for i in section.heading] + list(enumerate(section.items))
+        for place, i in lines:
+            for term in telling[i]:
+                if term not in places:
+                    places[term] = place
+                    homes.setdefault(term, []).append(number)
+        first.append(places)
+    votes: dict[int, Counter[int]] = {}
+    for number, section in enumerate(sections):
+        run: set[str] = set()
+        others: Counter[int] = Counter()
+        begun: Counter[int] = Counter()  # terms that no other section has, by where they begin
+        for place in range(len(section.items) - 1, -1, -1):
+            new = telling[section.items[place]] - run
+            run |= new
+            for term in new:
+                if len(homes[term]) == 1:
+                    begun[first[number][term]] += 1
+                elif len(homes[term]) == 2:
+                    others[homes[term][homes[term][0] == number]] += 1
+            votes[section.items[place]] = others.copy()
+            votes[section.items[place]][number] = sum(n for at, n in begun.items() if at < place)
+    return votes
 
 
 def _telling(blocks: Sequence[Block], sections: Sequence[Section]) -> list[frozenset[str]]:
