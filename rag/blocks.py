@@ -183,7 +183,7 @@ class Block:
     unopened: str = ""
     unclosed: str = ""
     size: float = 0.0
-    terms: Counter[str] = field(default_factory=Counter, repr=False)
+    terms: frozenset[str] = field(default=frozenset(), repr=False)
 
     @property
     def core(self) -> str:
@@ -269,9 +269,8 @@ def _size(text: str) -> float:
     return len(sample) - sum(map(len, latin)) + 2 * len(latin) - sample.count(" ")
 
 
-def _terms(text: str) -> Counter[str]:
-    """Counts of character pairs, Latin words and numbers in the text's beginning."""
+def _terms(text: str) -> frozenset[str]:
+    """Character pairs, Latin words and numbers in the text's beginning."""
     sample = text[:1500]
-    terms = Counter(a + b for run in CJK_RUN.findall(sample) for a, b in pairwise(run))
-    terms.update(word.lower() for word in _WORD.findall(sample) if len(word) > 1)
-    return terms
+    terms = {run[i : i + 2] for run in CJK_RUN.findall(sample) for i in range(len(run) - 1)}
+    return frozenset(terms.union(w.lower() for w in _WORD.findall(sample) if len(w) > 1))

@@ -190,26 +190,27 @@ def _pattern(block: Block) -> str:
 
 def _windows(
     blocks: Sequence[Block], is_short: Sequence[bool], indexes: range
-) -> tuple[Counter[str], Counter[str]]:
+) -> tuple[frozenset[str], frozenset[str]]:
     """The terms of the nearest running text: 300 characters or to a heading, and 600."""
-    near: Counter[str] | None = None
-    terms: Counter[str] = Counter()
+    near: frozenset[str] | None = None
+    read: list[frozenset[str]] = []
     size = 0.0
     for i in indexes:
         if near is None and size > (120 if is_short[i] else 300):
-            near = terms.copy()
+            near = frozenset[str]().union(*read)
         if size > 600:
             break
         if not is_short[i]:
-            terms.update(blocks[i].terms)
+            read.append(blocks[i].terms)
             size += blocks[i].size
+    terms = frozenset[str]().union(*read)
     return (terms if near is None else near), terms
 
 
-def _cosine(a: Counter[str], b: Counter[str], weight: dict[str, float]) -> float:
-    """Cosine of two weighted term counts, 0 to 1."""
-    dot = sum(a[term] * b[term] * weight[term] for term in a.keys() & b.keys())
-    norms = (sum(n * n * weight[term] for term, n in x.items()) for x in (a, b))
+def _cosine(a: frozenset[str], b: frozenset[str], weight: dict[str, float]) -> float:
+    """Cosine of two weighted sets of terms, 0 to 1."""
+    dot = sum(map(weight.__getitem__, a & b))
+    norms = (sum(map(weight.__getitem__, terms)) for terms in (a, b))
     return dot / math.sqrt(math.prod(norms)) if dot else 0.0
 
 
@@ -217,8 +218,9 @@ def _weights(groups: Sequence[Iterable[str]]) -> dict[str, float]:
     """Inverse document frequency of each term over groups of distinct terms."""
     seen: Counter[str] = Counter()
     for group in groups:
-        seen.update(dict.fromkeys(group, 1))
-    return {term: math.log((1 + len(groups)) / count) for term, count in seen.items()}
+        seen.update(group)
+    most = [math.log((1 + len(groups)) / count) for count in range(1, len(groups) + 1)]
+    return {term: most[count - 1] for term, count in seen.items()}
 
 
 # --- a block after another -----------------------------------------------------------------------

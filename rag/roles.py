@@ -7,12 +7,13 @@ Does not cover which heading belongs to which body (stitching.py).
 """
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from enum import IntEnum, auto
 from functools import lru_cache
 from pathlib import Path
-from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from rag.blocks import Block
 from rag.cues import Cues, changes_of, cues_of
@@ -53,11 +54,10 @@ FOLLOWS: dict[State, tuple[Role, ...]] = {
     _H: (_H, _X),
     _X: (_K, _T, _H, _B, _X),
 }
-Change = tuple[State, Role]
-Weights = Mapping[str, Mapping[int, float]]  # cue -> role -> weight
-ChangeWeights = Mapping[str, Mapping[Change, float]]
-K = TypeVar("K")
-_Step = dict[State, tuple[State, Role]]  # state -> the state before it, the role read
+Scores = NDArray[np.float64]
+Weights = Mapping[str, Scores]
+_STATES = tuple(FOLLOWS)
+_COLUMNS = (*(state for state in _STATES if state), *TRANSPARENT)  # the roles, as scores have them
 
 
 def roles_of(blocks: Sequence[Block], habits: Habits) -> list[Role]:
@@ -66,63 +66,65 @@ def roles_of(blocks: Sequence[Block], habits: Habits) -> list[Role]:
     A header or a line of furniture may stand anywhere, even inside a sentence, and doesn't break
     what goes on around it.
     """
-    own, change = _weights()
+    own, change, legal = _weights()
     cues = cues_of(blocks, habits)
-    return best(cues, changes_of(blocks, cues, habits), own, change)
+    changes = changes_of(blocks, cues, habits)
+    scores = [
+        legal + _weighed(block, own) + _weighed(joint, change)
+        for block, joint in zip(cues, changes, strict=True)
+    ]
+    return _best(scores)
 
 
-def best(
-    cues: Sequence[Cues], changes: Sequence[Cues], own: Weights, change: ChangeWeights
-) -> list[Role]:
-    """The best-scored roles under the weights."""
-    scores: dict[State, float] = {None: 0.0}
-    steps: list[_Step] = []
-    for block, joint in zip(cues, changes, strict=True):
-        scores, step = _step(scores, weighed(block, own), weighed(joint, change))
-        steps.append(step)
-    state = max(scores, key=lambda state: scores[state])
-    roles: list[Role] = []
-    for step in reversed(steps):
-        state, role = step[state]
-        roles.append(role)
-    return roles[::-1]
+def _weighed(cues: Cues, weights: Weights) -> Scores | float:
+    """The sum of the cues' weights."""
+    return sum(value * weights[name] for name, value in cues.items() if name in weights)
 
 
-def weighed(cues: Cues, weights: Mapping[str, Mapping[K, float]]) -> dict[K, float]:
-    """The sum of the cues' weights, for each role or change."""
-    total: dict[K, float] = {}
-    for name, value in cues.items():
-        for key, weight in weights.get(name, {}).items():
-            total[key] = total.get(key, 0.0) + value * weight
-    return total
-
-
-def _step(
-    scores: Mapping[State, float], own: Mapping[int, float], change: Mapping[Change, float]
-) -> tuple[dict[State, float], _Step]:
-    """Read one more block: each state's best score, and how it was reached."""
-    then: dict[State, float] = {}
-    step: _Step = {}
-    for state, so_far in scores.items():
-        for role in (*FOLLOWS[state], *TRANSPARENT):
-            score = so_far + own.get(role, 0.0) + change.get((state, role), 0.0)
-            after = state if role in TRANSPARENT else role
-            if score > then.get(after, -math.inf):
-                then[after], step[after] = score, (state, role)
-    return then, step
+def _best(scores: Sequence[Scores]) -> list[Role]:
+    """The path of the greatest sum; `scores` of each block have shape (states, roles)."""
+    size = len(_STATES)
+    so_far = np.full(size, -np.inf)
+    so_far[0] = 0.0  # the page's start
+    states = np.arange(size)
+    steps: list[tuple[list[int], list[int]]] = []  # for each state: the one before it, the role
+    for block in scores:
+        totals = so_far[:, None] + block
+        passing = totals[:, size - 1 :]  # headers and furniture leave the state as it is
+        before, roles = states.copy(), passing.argmax(axis=1) + size - 1
+        so_far = passing.max(axis=1)
+        reached = totals[:, : size - 1]
+        best = reached.max(axis=0)
+        better = np.flatnonzero(best > so_far[1:])
+        so_far[better + 1] = best[better]
+        before[better + 1], roles[better + 1] = reached.argmax(axis=0)[better], better
+        steps.append((before.tolist(), roles.tolist()))
+    state = int(so_far.argmax())
+    found: list[Role] = []
+    for before_each, role_each in reversed(steps):
+        found.append(_COLUMNS[role_each[state]])
+        state = before_each[state]
+    return found[::-1]
 
 
 @lru_cache(maxsize=1)
-def _weights() -> tuple[Weights, ChangeWeights]:
-    """The fitted weights of roles and of changes."""
+def _weights() -> tuple[Weights, Weights, Scores]:
+    """The fitted weights of roles and of changes, and 0 for what may follow, else -inf."""
     path = Path(__file__).with_name("roles.json")
     rows = json.loads(path.read_text(encoding="utf-8"))
-    own = {cue: {int(Role[r]): w for r, w in by.items()} for cue, by in rows["own"].items()}
-    change = {cue: {_change(k): w for k, w in by.items()} for cue, by in rows["change"].items()}
-    return own, change
-
-
-def _change(name: str) -> Change:
-    """A change by its name: TITLE>BODY, >TITLE at the page's start."""
-    before, _, role = name.partition(">")
-    return (Role[before] if before else None), Role[role]
+    column = {role.name: i for i, role in enumerate(_COLUMNS)}
+    line = {state.name if state else "": i for i, state in enumerate(_STATES)}
+    own = {cue: np.zeros(len(column)) for cue in rows["own"]}
+    change = {cue: np.zeros((len(line), len(column))) for cue in rows["change"]}
+    legal = np.full((len(line), len(column)), -np.inf)
+    for cue, by_role in rows["own"].items():
+        for name, weight in by_role.items():
+            own[cue][column[name]] = weight
+    for cue, by_change in rows["change"].items():
+        for name, weight in by_change.items():
+            before, _, role = name.partition(">")
+            change[cue][line[before], column[role]] = weight
+    for state, roles in FOLLOWS.items():
+        for role_after in (*roles, *TRANSPARENT):
+            legal[line[state.name if state else ""], column[role_after.name]] = 0.0
+    return own, change, legal

@@ -17,6 +17,9 @@ from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rag import seams
 from rag.blocks import COMMAS, PAIRS, Block
 from rag.habits import OPENER, Habits, loose_start
@@ -26,7 +29,8 @@ from rag.roles import HEADING, Role
 _MAX_PAIRS = (
     40_000  # open ends x tails; beyond it a file is no page, and only neighbours are joined
 )
-_HOPELESS = -9.0  # log-odds of a join by its ends alone, for which no likeness can make up
+_HOPELESS = -2.5  # log-odds of a join by its ends alone, for which no likeness can make up
+Scores = NDArray[np.float64]
 LOOSE = -1  # the head of a fragment that belongs to no article of the page
 
 
@@ -179,9 +183,12 @@ class View:
             self._enter(number, section)
         tails = (i for section in sections for i in _possible_tails(section, blocks, roles))
         self.votes = _votes(blocks, sections, self.telling)
+        self.voters = {q: votes.total() for q, votes in self.votes.items()}
         self.size = [sum(map(len, (self.telling[i] for i in s.items))) for s in sections]
+        self.whole = max(1, sum(self.size))
         self.tails = {item: self._tail(item) for item in tails}
         self.ends = {p: self._end(p) for p in self.heads}
+        self.after = {a: b for b, a in self.before.items()}
 
     def _enter(self, number: int, section: Section) -> None:
         """Note where a section's blocks stand, and the article's telling terms down to each."""
@@ -210,8 +217,8 @@ class View:
     def _likeness(self, q: int, section: int) -> float:
         """How much more often than by chance a section alone shares terms with q's run; log."""
         votes = self.votes[q]
-        share = self.size[section] / max(1, sum(self.size))
-        return math.log((votes[section] + 1) / (votes.total() * share + 1)) / 2
+        share = self.size[section] / self.whole
+        return math.log((votes[section] + 1) / (self.voters[q] * share + 1)) / 2
 
     def _beginning(self, q: int, near: set[str]) -> Cues:
         """How a block begins, and what binds it to the article above."""
@@ -252,26 +259,42 @@ class View:
 
     def cues(self, p: int, q: int) -> Cues:
         """The cues that q goes on from p, named by how they stand to each other."""
-        kind = self._kind(p, q)
-        found = self._next(p, q) if kind == "on" else self._displaced(p, q)
-        return {f"{kind} {name}": value for name, value in found.items()}
-
-    def _kind(self, p: int, q: int) -> str:
-        """`on`: q is the next block; `torn`: p is the last of its article, else `away`."""
         if self.before.get(q) == p:
-            return "on"
+            return {f"on {name}": value for name, value in self._next(p, q).items()}
+        kind = self._kind(p)
+        return {f"{kind} {name}": value for name, value in self._displaced(p, q).items()}
+
+    def _kind(self, p: int) -> str:
+        """`torn`: p is the last of its article, else `away`."""
         return "torn" if p == self.sections[self.home[p]].items[-1] else "away"
 
-    def score(self, p: int, q: int) -> float:
-        """Log-odds that q goes on from p rather than as a new paragraph; over 0: it does."""
-        if not self.possible(p, q):
-            return -math.inf
+    def scores(self, heads: Sequence[int], tails: Sequence[int]) -> Scores:
+        """Log-odds that each tail goes on from each head, shape (heads, tails); over 0: it does.
+
+        Pairs that neither their ends nor their likeness make probable are left at 0.
+        """
         weights = _weights()["join"]
-        kind = self._kind(p, q)
-        if kind != "on":
-            sure = (*self.tails[q].own.items(), *self.ends[p].items())
-            if sum(value * weights.get(f"{kind} {name}", 0.0) for name, value in sure) < _HOPELESS:
-                return -math.inf
+        found = np.zeros((len(heads), len(tails)))
+        share = np.array(self.size) / max(1, sum(self.size))
+        votes = np.array([[self.votes[q][n] for q in tails] for n in range(len(self.sections))])
+        total = np.array([self.votes[q].total() for q in tails])
+        like = np.log((votes + 1) / (share[:, None] * total[None, :] + 1)) / 2
+        kinds = ("torn", "away")
+        begun = {k: np.array([_sum(k, self.tails[q].own) for q in tails]) for k in kinds}
+        place = {q: j for j, q in enumerate(tails)}
+        for i, p in enumerate(heads):
+            kind = self._kind(p)
+            first = begun[kind] + _sum(kind, self.ends[p])
+            first += weights.get(f"{kind} like", 0.0) * like[self.home[p]]
+            near = [place[q] for q in (self.after.get(p),) if q in place]
+            for j in {*np.flatnonzero(first > _HOPELESS).tolist(), *near}:
+                if self.possible(p, tails[j]):
+                    found[i, j] = max(0.0, self.score(p, tails[j]))
+        return found
+
+    def score(self, p: int, q: int) -> float:
+        """Log-odds that q goes on from p."""
+        weights = _weights()["join"]
         return sum(value * weights.get(name, 0.0) for name, value in self.cues(p, q).items())
 
     def place_cues(self, q: int) -> Cues:
@@ -399,13 +422,18 @@ def _assigned(view: View, heads: Sequence[int], tails: Sequence[int]) -> list[tu
     """The (head, tail) places, at most one for each, of the greatest sum of scores."""
     if not heads or not tails:
         return []
-    import numpy as np
     from scipy.optimize import linear_sum_assignment
 
-    scores = np.array([[max(0.0, view.score(p, q)) for q in tails] for p in heads])
+    scores = view.scores(heads, tails)
     rows, columns = linear_sum_assignment(scores, maximize=True)
     pairs = zip(rows.tolist(), columns.tolist(), strict=True)
     return [(row, column) for row, column in pairs if scores[row, column] > 0]
+
+
+def _sum(kind: str, cues: Cues) -> float:
+    """The cues' weighted sum."""
+    weights = _weights()["join"]
+    return sum(value * weights.get(f"{kind} {name}", 0.0) for name, value in cues.items())
 
 
 @lru_cache(maxsize=1)
