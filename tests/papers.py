@@ -24,6 +24,10 @@ _COLUMNS = (
     "综合新闻|民生视点|协商在一线|■ 乡村振兴|观察与思考|【基层连线】|委员建言 基层声音|本版关注|今日关注|经济新闻"
     "|●简讯|新春走基层|文化周刊|地方|声音|深度|要闻|国内|一线报道|凝心聚力谱新篇 县区政协在行动|记者调查|热点聚焦"
 ).split("|")
+_COLUMN_WORDS = (
+    "委员 视线 专题 调研 银龄 健康 生态 协商 民生 乡村 观察 一线 周末 读书 法治 城事 乡音 文旅 议政 履职 关注 对话 人物 产业"
+    " 速读 集萃 连线 视野 新知 家园 养老 教育 职教 社区 海岛 非遗"
+).split()
 _SUBHEADS = (
     "把难题摆到桌面上|一张图管到底|从等着办到主动办|算好长远账|让老手艺有饭吃|“两条腿”走路|人从哪里来|钱怎么花|看得见的变化"
     "|一、摸清家底|二、补上短板|三、守住底线|（一）建机制|（二）强队伍|还有哪些坎要过？|路通了 心近了|下一步怎么走|难在哪儿"
@@ -129,7 +133,11 @@ def printed(
     articles: Sequence[PageArticle], rng: Random, style: Style, *, stranger: PageArticle | None = None
 ) -> Paper:
     """A page of these articles, drawn at random; of the stranger it has a tail only."""
-    articles = [_dressed(article, rng) for article in articles]
+    signed, short = rng.choice((0.0, 0.4, 0.9, 1.0)), rng.choice((0.0, 0.0, 0.2, 1.0))
+    articles = [
+        _dressed(_shortened(article, rng) if rng.random() < short else article, rng, signed)
+        for article in articles
+    ]
     if style.half_width:
         articles = [_in_half_width(article) for article in articles]
     torn = _torn(articles, rng)
@@ -141,7 +149,9 @@ def printed(
     for number, at in torn.items():
         tail = _pieces(number, articles[number].text, at, None, rng)
         if rng.random() < 0.2:
-            tail.insert(0, Piece(rng.choice(_COLUMNS), "HEADER", apart=True))
+            tail.insert(0, Piece(_column(rng), "HEADER", apart=True))
+        elif rng.random() < 0.1:
+            tail[0] = replace(tail[0], text=f"（上接第{rng.randint(1, 4)}版）{tail[0].text}")
         own = next(i for i, group in enumerate(groups) if any(p.owner == number for p in group))
         slots = [slot for slot in range(len(groups) + 1) if slot != own + 1]
         groups.insert(rng.choice(slots), tail)
@@ -170,12 +180,18 @@ def _cuts(text: str) -> list[int]:
     return [o for o in mid_sentence_offsets(text) if "\n" not in text[o - 2 : o + 2]]
 
 
-def _dressed(article: PageArticle, rng: Random) -> PageArticle:
+def _shortened(article: PageArticle, rng: Random) -> PageArticle:
+    """Its first paragraphs."""
+    paragraphs = article.text.split("\n")
+    return replace(article, text="\n".join(paragraphs[: rng.randint(1, 3)]))
+
+
+def _dressed(article: PageArticle, rng: Random, signed: float) -> PageArticle:
     """The article with its byline elsewhere, or with sub-headings, as papers have it."""
     text, byline = article.text, article.byline
-    if byline and rng.random() < 0.2:
+    if rng.random() > signed:
         byline = ""
-    if not byline and not re.match(r"本报|新华社|[（(]", text):
+    elif not byline and not re.match(r"本报|新华社|[（(]", text):
         match rng.randrange(6):
             case 0:
                 byline = f"本报记者 {_person(rng)}"
@@ -192,6 +208,9 @@ def _dressed(article: PageArticle, rng: Random) -> PageArticle:
     paragraphs = text.split("\n")
     if len(paragraphs) > 4 and rng.random() < 0.3:
         heads = rng.sample(_SUBHEADS, 2)
+        if rng.random() < 0.25:
+            sign = rng.choice("看谋问")
+            heads = [f"{sign}{a}——{b}" for a, b in zip(("眼前", "长远"), heads, strict=True)]
         paragraphs.insert(3, heads[1])
         paragraphs.insert(rng.randint(0, 1), heads[0])
     return replace(article, text="\n".join(paragraphs), byline=byline)
@@ -204,6 +223,14 @@ def _in_half_width(article: PageArticle) -> PageArticle:
         article.subtitle.translate(_HALF),
         article.byline.translate(_HALF),
     )
+
+
+def _column(rng: Random) -> str:
+    """The name of a column or section."""
+    if rng.random() < 0.5:
+        return rng.choice(_COLUMNS)
+    words = rng.choice(("", "·", " ", "·")).join(rng.sample(_COLUMN_WORDS, rng.randint(2, 3)))
+    return rng.choice(("{}", "{}", "■ {}", "【{}】", "第7版 {}", "{}·第3版")).format(words)
 
 
 def _person(rng: Random) -> str:
@@ -220,7 +247,7 @@ def _group(number: int, article: PageArticle, torn: int | None, rng: Random) -> 
     if torn is not None and rng.random() < 0.1:
         body[-1] = replace(body[-1], text=body[-1].text + f"（下转第{rng.randint(2, 8)}版）")
     if rng.random() < 0.25:
-        heading.insert(0, Piece(rng.choice(_COLUMNS), "HEADER", apart=True))
+        heading.insert(0, Piece(_column(rng), "HEADER", apart=True))
     return heading + body
 
 

@@ -20,7 +20,7 @@ from rag.roles import FOLLOWS, TRANSPARENT, Role, State
 
 ROOT = Path(__file__).resolve().parents[2]
 STATES: list[State] = list(FOLLOWS)
-PAGES, ROUNDS, RATE, DECAY = 700, 6, 0.25, 2e-4
+PAGES, ROUNDS, RATE, DECAY = 900, 5, 0.25, 2e-4
 Example = tuple[list[Cues], list[Cues], list[Role]]
 
 
