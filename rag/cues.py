@@ -101,6 +101,10 @@ def _own(block: Block, habits: Habits) -> Cues:
     cues |= {name: 1.0 for name, is_so in flags.items() if is_so}
     if is_short:
         cues |= _short(block)
+        if "question" in cues:
+            cues["question, short"] = 1.0
+        if commas and "final" not in cues:
+            cues["commas, no stop"] = 1.0
     cues |= _furniture(block)
     return cues
 

@@ -29,7 +29,7 @@ _OFFICE = re.compile(rf"(?:{_OFFICES})(?=[{CJK}])")
 _NAME = re.compile(rf"(?:{_LONG_SURNAMES})[{CJK}]{{1,2}}|[{''.join(SURNAMES)}][{CJK}]{{1,2}}")
 _SAYS = (
     "说|表示|介绍|认为|指出|提出|强调|告诉|坦言|建议|回忆|透露|解释|感慨|笑|称|谈|主张|呼吁|提醒|补充|直言|给予|带|领|拿|看|"
-    "参加|出席|主持|致辞|宣布|担任|散会|化身|介绍说|深有|进一步|特别|一直|当场|随即|曾|已|正|也|就|则|却|都|还|又|的|在|和|与|及|"
+    "参加|出席|主持|致辞|宣布|担任|散会|化身|要求|决定|希望|发现|了解|介绍说|深有|进一步|特别|一直|当场|随即|曾|已|正|也|就|则|却|都|还|又|的|在|和|与|及|"
     "等|对|向|把|从|是|有|为|给|同|来|去|到|将|被|让|用|家|今年|去年|每天|当选|走|站|坐|蹲|做|干|办|种|养|教|写|想|问|答|记得|算"
 )
 _THEN = re.compile(rf"(?:{_SAYS})|[^{CJK}]|$|(?:{_OFFICES})|小朋友|同学|一家|夫妇|先生|女士")
@@ -41,7 +41,7 @@ _LIST = re.compile(
     rf"((?:[{CJK}]{{2,4}}、){{0,6}}[{CJK}]{{2,4}})等\d{{0,4}}[多余]?[名位个](?:[{CJK}]{{0,8}}?)({_OFFICES})"
 )
 _NOT_NAMES = re.compile(
-    "^(?:党委|会议|会上|全国|全省|全市|高度|高质|任何|金融|华人|方面|方案|方式|成为|成立|成员|和谐|和平|平安|安全|安排|明确|明年|于是|于当|查看"
+    r"^(?:(.)\1|尚未|尚无|付出|荣誉|储备|储存|丰富|丰收|党委|党支|会议|会上|全国|全省|全市|高度|高质|任何|金融|华人|方面|方案|方式|成为|成立|成员|和谐|和平|平安|安全|安排|明确|明年|于是|于当|查看"
     "|水平|水利|江西|江苏|湖北|湖南|河南|河北|广东|广西|山东|山西|陕西|辽宁|安徽|宁夏|海南|黑龙|云南|贵州|温州|苏州|杭州|常州|常务|常委|常态"
     "|时代|时间|时候|单位|黄河|长江|马上|马路|应该|应对|应急|强调|强化|关于|关注|关系|项目|经济|计划|严格|解决|连续|连线|车间|车辆|白天|白色"
     "|古代|古城|农村|农业|农民|文化|文明|牛羊|毛利|花费|易地|包括|包含|向前|向上|向着|宣传|宣布|温度|郑重|左右|曲艺|游客|游戏|党员|党建|党组"
@@ -160,7 +160,7 @@ def _noun_phrase(clause: str) -> str:
     begin = len(words)
     while begin:
         _, word, tag = words[begin - 1]
-        is_part = word in "、委办处科局站所部厅室" or re.search("委$", word)
+        is_part = word in "、委办处科局站所部厅室省市区县州旗乡镇村街" or re.search("委$", word)
         is_link = word in ("是", "为", "叫", "请", "请来", "任")
         if is_link or tag.startswith(_STOP_TAGS) and not is_part and not re.fullmatch("原|前|副|总|全国|第.*", word):
             break
@@ -190,7 +190,7 @@ def _told(text: str) -> Iterator[Person]:
     """彭水根是柘湾村党支部书记; 叶小舫，木雕传承人."""
     for match in _TOLD.finditer(text):
         name = match[1]
-        if _NOT_NAMES.match(name) or not _is_free(text, match.start()):
+        if text.count(name) < 2 or _NOT_NAMES.match(name) or not _is_free(text, match.start()):
             continue
         at = match.start() + match[0].index(match[2], len(name))
         office, organisation = _office(text[:at] + match[2])

@@ -24,6 +24,10 @@ _COLUMNS = (
     "综合新闻|民生视点|协商在一线|■ 乡村振兴|观察与思考|【基层连线】|委员建言 基层声音|本版关注|今日关注|经济新闻"
     "|●简讯|新春走基层|文化周刊|地方|声音|深度|要闻|国内|一线报道|凝心聚力谱新篇 县区政协在行动|记者调查|热点聚焦"
 ).split("|")
+_TITLES = (
+    "{0}，谁来管？|{0}，怎么办？|{0}，难在哪儿？|{0}为何这么难？|{0}了吗？|{0}，{1}|{0} {1}|{0}：{1}|“{0}”|{2}：“{0}”|{2}：{0}"
+    "|从“{0}”到“{1}”|《{0}》出版|{0}、{1}|{0}|{0}！|今年，{0}|{0}，{1}！|一线观察丨{0}|财经聚焦｜{0}|（新春走基层）{0}"
+).split("|")
 _COLUMN_WORDS = (
     "委员 视线 专题 调研 银龄 健康 生态 协商 民生 乡村 观察 一线 周末 读书 法治 城事 乡音 文旅 议政 履职 关注 对话 人物 产业"
     " 速读 集萃 连线 视野 新知 家园 养老 教育 职教 社区 海岛 非遗"
@@ -133,7 +137,7 @@ def printed(
     articles: Sequence[PageArticle], rng: Random, style: Style, *, stranger: PageArticle | None = None
 ) -> Paper:
     """A page of these articles, drawn at random; of the stranger it has a tail only."""
-    signed, short = rng.choice((0.0, 0.4, 0.9, 1.0)), rng.choice((0.0, 0.0, 0.2, 1.0))
+    signed, short = rng.choice((0.0, 0.4, 0.9, 1.0)), rng.choice((0.0, 0.0, 0.2, 0.6))
     articles = [
         _dressed(_shortened(article, rng) if rng.random() < short else article, rng, signed)
         for article in articles
@@ -189,6 +193,10 @@ def _shortened(article: PageArticle, rng: Random) -> PageArticle:
 def _dressed(article: PageArticle, rng: Random, signed: float) -> PageArticle:
     """The article with its byline elsewhere, or with sub-headings, as papers have it."""
     text, byline = article.text, article.byline
+    if rng.random() < 0.25:
+        words, others = _clause(text, rng), _clause(text, rng)
+        title = rng.choice(_TITLES).format(words, others, _person(rng))
+        article = replace(article, title=title, subtitle="")
     if rng.random() > signed:
         byline = ""
     elif not byline and not re.match(r"本报|新华社|[（(]", text):
@@ -206,7 +214,7 @@ def _dressed(article: PageArticle, rng: Random, signed: float) -> PageArticle:
             case _:
                 text += f"（{_person(rng)}）"
     paragraphs = text.split("\n")
-    if len(paragraphs) > 4 and rng.random() < 0.3:
+    if len(paragraphs) > 4 and rng.random() < 0.2:
         heads = rng.sample(_SUBHEADS, 2)
         if rng.random() < 0.25:
             sign = rng.choice("看谋问")
