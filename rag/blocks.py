@@ -1,12 +1,12 @@
 """Page text -> blocks: the lines of a page, or the paragraphs that hard-wrapped lines make.
 
-Jump marks (下转第2版) are taken off. Here too is what a line of furniture is made of: dates, page
-numbers, editors, names of papers and sections. Does not cover what a block is on its page
-(roles.py), nor putting the pieces of a cut paragraph together (stitching.py).
+Jump marks (下转第2版) and characters that nobody sees are taken off. Here too is what a line of
+furniture is made of: dates, page numbers, editors, names of papers and sections. Does not cover
+what a block is on its page (roles.py), nor putting the pieces of a cut paragraph together
+(stitching.py).
 """
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise, zip_longest
@@ -23,6 +23,10 @@ COMMAS = re.compile(r"[,，、;；](?!\d)")
 _WORD = re.compile(r"[A-Za-zÀ-ɏ]+|\d+(?:\.\d+)?%?")
 CJK_RUN = re.compile(f"[{CJK}]+")
 _LINE = re.compile(r"[^\n\r\f\v\x1c-\x1e\x85\u2028\u2029]+")
+# Soft hyphens, marks of no width and control characters, but for those that are white space.
+UNSEEN = re.compile(
+    "[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\ufeff\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]+"
+)
 _JUMP_OUT = re.compile(
     r"\s*[（(【▶►]?\s*(?:紧接|下转|转)(?:第?[\w]{1,4}版)[^。！？\n]{0,12}[）)】]?$"
 )
@@ -222,6 +226,7 @@ def _block(group: Sequence[_Line]) -> Block:
         start, text = start + jump_in.end(), text[jump_in.end() :]
     if len(group) == 1 and (jump_out := _JUMP_OUT.search(text, max(0, len(text) - 30))):
         end, text = start + jump_out.start(), text[: jump_out.start()]
+    text = UNSEEN.sub("", text).strip()
     unopened, unclosed = _unpaired(text)
     return Block(
         start=start,

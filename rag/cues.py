@@ -46,6 +46,8 @@ def cues_of(blocks: Sequence[Block], habits: Habits) -> list[Cues]:
     for i, own in enumerate(plain):
         cues = own | around[i] | _place(i, blocks, habits)
         below = next((plain[j] for j in range(i + 1, len(blocks)) if "nothing" not in plain[j]), {})
+        if "short" in own and "short" in below and below["length"] < own["length"]:
+            cues["longer than below"] = own["length"] - below["length"]
         for name in ("byline", "dash", "opener", "long", "short", "final"):
             if name in below:
                 cues[f"{name} below"] = 1.0
@@ -79,7 +81,12 @@ def _own(block: Block, habits: Habits) -> Cues:
     text, size = block.text, block.size
     is_short = size < _SHORT
     length = sum(size > limit for limit in _SIZES)
-    cues: Cues = {"bias": 1.0, f"size {length}": 1.0, "short" if is_short else "long": 1.0}
+    cues: Cues = {
+        "bias": 1.0,
+        "length": length / 10,
+        f"size {length}": 1.0,
+        "short" if is_short else "long": 1.0,
+    }
     flags = {
         "final": block.core[-1:] in FINAL,
         "question": block.core[-1:] in "？！?!",
@@ -124,7 +131,8 @@ def _short(block: Block) -> Cues:
         "section, short": block.size <= 8 and bool(SECTION.fullmatch(words)),
         "column": bool(_COLUMN.search(text)),
         "bullet": bool(_BULLET.match(text)),
-        "space": " " in text.strip() or "\u3000" in text,
+        "space": len(re.findall("[ \u3000]+", text)) == 1,
+        "spaces": len(re.findall("[ \u3000]+", text)) > 1,
         "colon": bool(re.search("[：:丨｜|]", text[1:-1])),
         "quoted": "“" in text,
         "book": text[0] == "《",
@@ -263,4 +271,3 @@ def _change(above: Block | None, block: Block, habits: Habits) -> Cues:
     if block.unopened and above.unclosed:
         cues["closes"] = 1.0
     return cues
-

@@ -33,7 +33,9 @@ _SAYS = (
     "等|对|向|把|从|是|有|为|给|同|来|去|到|将|被|让|用|家|今年|去年|每天|当选|走|站|坐|蹲|做|干|办|种|养|教|写|想|问|答|记得|算"
 )
 _THEN = re.compile(rf"(?:{_SAYS})|[^{CJK}]|$|(?:{_OFFICES})|小朋友|同学|一家|夫妇|先生|女士")
-_AFTER = re.compile(rf"(?:{_OFFICES})(?=说|表示|介绍|认为|建议|提出|指出|告诉|强调|的|在|[，。、：,])")
+_AFTER = re.compile(
+    rf"(?:{_OFFICES})(?=说|表示|介绍|认为|建议|提出|指出|告诉|强调|的|在|[，。、：,])"
+)
 _TOLD = re.compile(
     rf"({_NAME.pattern})(?:是|，|,|，是|,是)([{CJK}]{{0,24}}?(?:{_OFFICES}))(?=[。，,、；;]|的)"
 )
@@ -52,7 +54,9 @@ _ORGANISED = re.compile(
     "(?:政协|人大|委|局|会|公司|院|校|所|厅|站|社|村|镇|乡|县|市|区|省|州|旗|厂|园|馆|学|集团|银行|政府|中心|队|部|处|科|室|店|组|国|党|军)$"
 )
 _STOP_TAGS = ("u", "p", "d", "r", "c", "x", "y", "f", "e", "o", "z", "t")
-_REPORTER = re.compile(r"((?:本报|本刊|本网|新华社|特约|见习|实习|首席)*(?:记者|通讯员|评论员|摄影))[：:\s]*")
+_REPORTER = re.compile(
+    r"((?:本报|本刊|本网|新华社|特约|见习|实习|首席)*(?:记者|通讯员|评论员|摄影))[：:\s]*"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,7 @@ def people_of(article: Article) -> tuple[Person, ...]:
         *_styled(text),
     ):
         known = found.get(person.name)
-        if known is None or len(person.office) > len(known.office) and known.start >= 0:
+        if known is None or (len(person.office) > len(known.office) and known.start >= 0):
             found[person.name] = person
     place = place_of(article)
     people = (_at_home(person, place) for person in found.values())
@@ -148,7 +152,11 @@ def _office(before: str) -> tuple[str, str]:
         if re.search(rf"(?:{_OFFICES})$", earlier) and phrase == clause[-1]:
             phrase = f"{earlier}、{phrase}"
     last = phrase.rpartition("、")[2] if "、" in phrase else phrase
-    stem = re.sub(rf"(?:党组|党委|党总支|党支部)?(?:常务|执行|名誉|第一|首席|总|副|原)*(?:{_OFFICES})$", "", last)
+    stem = re.sub(
+        rf"(?:党组|党委|党总支|党支部)?(?:常务|执行|名誉|第一|首席|总|副|原)*(?:{_OFFICES})$",
+        "",
+        last,
+    )
     if "、" in phrase and not _ORGANISED.search(stem):
         return phrase, _office(phrase.rpartition("、")[0])[1]
     return phrase, stem if _ORGANISED.search(stem) else ""
@@ -162,7 +170,11 @@ def _noun_phrase(clause: str) -> str:
         _, word, tag = words[begin - 1]
         is_part = word in "、委办处科局站所部厅室省市区县州旗乡镇村街" or re.search("委$", word)
         is_link = word in ("是", "为", "叫", "请", "请来", "任")
-        if is_link or tag.startswith(_STOP_TAGS) and not is_part and not re.fullmatch("原|前|副|总|全国|第.*", word):
+        if is_link or (
+            tag.startswith(_STOP_TAGS)
+            and not is_part
+            and not re.fullmatch("原|前|副|总|全国|第.*", word)
+        ):
             break
         begin -= 1
     while begin < len(words) and (_LEADING.match(words[begin][2]) or words[begin][1] == "、"):
@@ -201,7 +213,11 @@ def _told(text: str) -> Iterator[Person]:
 def _is_free(text: str, at: int) -> bool:
     """Whether no word runs across this place: a name begins here."""
     before = text[max(0, at - 6) : at]
-    return not before or len(before) in _word_ends(before + text[at : at + 4]) or before[-1] in "，。、：；“,;:"
+    return (
+        not before
+        or len(before) in _word_ends(before + text[at : at + 4])
+        or before[-1] in "，。、：；“,;:"
+    )
 
 
 def _listed(text: str) -> Iterator[Person]:

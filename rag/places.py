@@ -51,7 +51,9 @@ def metadata_of(article: Article, *, issue: str = "") -> Metadata:
     match = _ORGANISATION.search(article.title + "\n" + article.text[:_READ])
     return Metadata(
         place=place_of(article),
-        organisation=re.sub(r"^(?:这是|日前|近日|来自|[在由与和])", "", match.group()) if match else "",
+        organisation=re.sub(r"^(?:这是|日前|近日|来自|[在由与和])", "", match.group())
+        if match
+        else "",
         reporter=article.byline,
         date=_day(article.text[:_READ], issue or article.date),
     )
@@ -60,7 +62,9 @@ def metadata_of(article: Article, *, issue: str = "") -> Metadata:
 def place_of(article: Article) -> Place:
     """The place that the title, subtitle and opening name, the narrowest with what it lies in."""
     text = "\n".join((article.title, article.subtitle, article.text[:_READ]))
-    named = [places for match in _pattern().finditer(text) for places in _gazetteer()[match.group()]]
+    named = [
+        places for match in _pattern().finditer(text) for places in _gazetteer()[match.group()]
+    ]
     if not named:
         return Place()
     provinces = {p.province for p in named if not p.city and not p.county}
@@ -118,7 +122,11 @@ def _day(text: str, issue: str) -> str:
         except ValueError:
             continue
         if not match[1] and day and found > day:
-            found = found.replace(year=year - 1, day=min(found.day, 28)) if found.month == 2 else found.replace(year=year - 1)
+            found = (
+                found.replace(year=year - 1, day=min(found.day, 28))
+                if found.month == 2
+                else found.replace(year=year - 1)
+            )
         return found.isoformat()
     if near and day:
         return (day - timedelta(days=_NEAR[near.group()])).isoformat()

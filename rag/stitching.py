@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from rag import seams
 from rag.blocks import COMMAS, PAIRS, Block
-from rag.habits import OPENER, Habits, loose_start
 from rag.cues import NUMBERED, Cues
+from rag.habits import OPENER, Habits, loose_start
 from rag.roles import HEADING, Role
 
 _MAX_PAIRS = (

@@ -13,6 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 
@@ -21,25 +22,35 @@ from rag.types import Article
 
 DATA = Path(__file__).resolve().parent / "data"
 _COLUMNS = (
-    "综合新闻|民生视点|协商在一线|■ 乡村振兴|观察与思考|【基层连线】|委员建言 基层声音|本版关注|今日关注|经济新闻"
-    "|●简讯|新春走基层|文化周刊|地方|声音|深度|要闻|国内|一线报道|凝心聚力谱新篇 县区政协在行动|记者调查|热点聚焦"
+    "综合新闻|民生视点|协商在一线|■ 乡村振兴|观察与思考|【基层连线】|委员建言 基层声音|"
+    "本版关注|今日关注|经济新闻"
+    "|●简讯|新春走基层|文化周刊|地方|声音|深度|要闻|国内|一线报道|凝心聚力谱新篇 "
+    "县区政协在行动|记者调查|热点聚焦"
 ).split("|")
 _TITLES = (
-    "{0}，谁来管？|{0}，怎么办？|{0}，难在哪儿？|{0}为何这么难？|{0}了吗？|{0}，{1}|{0} {1}|{0}：{1}|“{0}”|{2}：“{0}”|{2}：{0}"
-    "|从“{0}”到“{1}”|《{0}》出版|{0}、{1}|{0}|{0}！|今年，{0}|{0}，{1}！|一线观察丨{0}|财经聚焦｜{0}|（新春走基层）{0}"
+    "{0}，谁来管？|{0}，怎么办？|{0}，难在哪儿？|{0}为何这么难？|{0}了吗？|{0}，{1}|{0} {1}|"
+    "{0}：{1}|“{0}”|{2}：“{0}”|{2}：{0}"
+    "|从“{0}”到“{1}”|《{0}》出版|{0}、{1}|{0}|{0}！|今年，{0}|{0}，{1}！|一线观察丨{0}|"
+    "财经聚焦｜{0}|（新春走基层）{0}"
 ).split("|")
 _COLUMN_WORDS = (
-    "委员 视线 专题 调研 银龄 健康 生态 协商 民生 乡村 观察 一线 周末 读书 法治 城事 乡音 文旅 议政 履职 关注 对话 人物 产业"
+    "委员 视线 专题 调研 银龄 健康 生态 协商 民生 乡村 观察 一线 周末 读书 法治 城事 乡音 "
+    "文旅 议政 履职 关注 对话 人物 产业"
     " 速读 集萃 连线 视野 新知 家园 养老 教育 职教 社区 海岛 非遗"
 ).split()
 _SUBHEADS = (
-    "把难题摆到桌面上|一张图管到底|从等着办到主动办|算好长远账|让老手艺有饭吃|“两条腿”走路|人从哪里来|钱怎么花|看得见的变化"
-    "|一、摸清家底|二、补上短板|三、守住底线|（一）建机制|（二）强队伍|还有哪些坎要过？|路通了 心近了|下一步怎么走|难在哪儿"
+    "把难题摆到桌面上|一张图管到底|从等着办到主动办|算好长远账|让老手艺有饭吃|“两条腿”走路|"
+    "人从哪里来|钱怎么花|看得见的变化"
+    "|一、摸清家底|二、补上短板|三、守住底线|（一）建机制|（二）强队伍|还有哪些坎要过？|"
+    "路通了 心近了|下一步怎么走|难在哪儿"
 ).split("|")
 _KICKERS = (
-    "县里连续三年把修路列为民生实事 群众投票定方案|委员三次上门问需 部门当场认领|从一碗面里做出大文章 把小店连成一条街"
-    "|调研走进三十个村 建议写满两本笔记|“问题清单”变“销号清单”|全市重点提案办理追踪之三|去年新增就业两万人 今年目标再提一成"
-    "|一条老街的去留 牵动三代人的心|市人大常委会听取专项报告|政协搭台 部门唱戏 群众受益|新春走基层·田间地头看变化"
+    "县里连续三年把修路列为民生实事 群众投票定方案|委员三次上门问需 部门当场认领|"
+    "从一碗面里做出大文章 把小店连成一条街"
+    "|调研走进三十个村 建议写满两本笔记|“问题清单”变“销号清单”|全市重点提案办理追踪之三|"
+    "去年新增就业两万人 今年目标再提一成"
+    "|一条老街的去留 牵动三代人的心|市人大常委会听取专项报告|政协搭台 部门唱戏 群众受益|"
+    "新春走基层·田间地头看变化"
 ).split("|")
 _SURNAMES, _GIVEN = "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗", "文明华建国兰英晓雨晨思远若溪一舟"
 _PAPERS = ("云港日报", "青石晚报", "西岭时报", "东川政协报", "江北都市报")
@@ -134,7 +145,11 @@ def _tuning(row: dict[str, str]) -> PageArticle:
 
 
 def printed(
-    articles: Sequence[PageArticle], rng: Random, style: Style, *, stranger: PageArticle | None = None
+    articles: Sequence[PageArticle],
+    rng: Random,
+    style: Style,
+    *,
+    stranger: PageArticle | None = None,
 ) -> Paper:
     """A page of these articles, drawn at random; of the stranger it has a tail only."""
     signed, short = rng.choice((0.0, 0.4, 0.9, 1.0)), rng.choice((0.0, 0.0, 0.2, 0.6))
@@ -191,29 +206,16 @@ def _shortened(article: PageArticle, rng: Random) -> PageArticle:
 
 
 def _dressed(article: PageArticle, rng: Random, signed: float) -> PageArticle:
-    """The article with its byline elsewhere, or with sub-headings, as papers have it."""
-    text, byline = article.text, article.byline
+    """The article with another title, its byline elsewhere, or with sub-headings."""
     if rng.random() < 0.25:
-        words, others = _clause(text, rng), _clause(text, rng)
+        words, others = _clause(article.text, rng), _clause(article.text, rng)
         title = rng.choice(_TITLES).format(words, others, _person(rng))
         article = replace(article, title=title, subtitle="")
     if rng.random() > signed:
-        byline = ""
-    elif not byline and not re.match(r"本报|新华社|[（(]", text):
-        match rng.randrange(6):
-            case 0:
-                byline = f"本报记者 {_person(rng)}"
-            case 1:
-                byline = f"□ 本报记者 {_person(rng)} 通讯员 {_person(rng)}"
-            case 2:
-                text = f"本报讯（记者 {_person(rng)}）" + text
-            case 3:
-                text = f"新华社{rng.choice(('北京', '西安', '兰州'))}{rng.randint(1, 12)}月{rng.randint(1, 28)}日电（记者{_person(rng)}、{_person(rng)}）" + text
-            case 4:
-                byline = rng.choice((_person(rng), f"文/{_person(rng)}", f"记者：{_person(rng)}"))
-            case _:
-                text += f"（{_person(rng)}）"
-    paragraphs = text.split("\n")
+        article = replace(article, byline="")
+    elif not article.byline and not re.match(r"本报|新华社|[（(]", article.text):
+        article = _signed(article, rng)
+    paragraphs = article.text.split("\n")
     if len(paragraphs) > 4 and rng.random() < 0.2:
         heads = rng.sample(_SUBHEADS, 2)
         if rng.random() < 0.25:
@@ -221,7 +223,34 @@ def _dressed(article: PageArticle, rng: Random, signed: float) -> PageArticle:
             heads = [f"{sign}{a}——{b}" for a, b in zip(("眼前", "长远"), heads, strict=True)]
         paragraphs.insert(3, heads[1])
         paragraphs.insert(rng.randint(0, 1), heads[0])
-    return replace(article, text="\n".join(paragraphs), byline=byline)
+    return replace(article, text="\n".join(paragraphs))
+
+
+def _signed(article: PageArticle, rng: Random) -> PageArticle:
+    """The article with a reporter: over the text, in its opener or behind it."""
+    one, other = _person(rng), _person(rng)
+    bylines = (
+        f"本报记者 {one}",
+        f"□ 本报记者 {one} 通讯员 {other}",
+        one,
+        f"文/{one}",
+        f"记者：{one}",
+    )
+    day = f"{rng.randint(1, 12)}月{rng.randint(1, 28)}日"
+    wire = f"新华社{rng.choice(('北京', '西安', '兰州'))}{day}电（记者{one}、{other}）"
+    opener, closer = rng.choice(
+        (
+            ("", ""),
+            ("", ""),
+            ("", ""),
+            (f"本报讯（记者 {one}）", ""),
+            (wire, ""),
+            ("", f"（{one}）"),
+        )
+    )
+    if opener or closer:
+        return replace(article, text=opener + article.text + closer)
+    return replace(article, byline=rng.choice(bylines))
 
 
 def _in_half_width(article: PageArticle) -> PageArticle:
@@ -268,8 +297,9 @@ def _heading(article: PageArticle, rng: Random) -> list[Piece]:
         at = rng.choice(breaks)
         lines = [title[:at], title[at + 1 :]]
     found = [Piece(line, "TITLE", apart=i == 0) for i, line in enumerate(lines) if line]
-    if title and rng.random() < 0.1:
-        found = [Piece(rng.choice(_KICKERS), "KICKER", apart=True), *found]
+    if title and rng.random() < 0.14:
+        own = " ".join(_clause(article.text, rng) for _ in range(rng.randint(2, 3)))
+        found = [Piece(rng.choice((own, rng.choice(_KICKERS))), "KICKER", apart=True), *found]
     if article.subtitle:
         found.append(Piece(article.subtitle, "SUBTITLE"))
     if article.byline:
@@ -296,7 +326,7 @@ def _pieces(
         bounds = [at, at + len(line)]
         if len(line) >= 40 and inside and rng.random() < cut:
             bounds.insert(1, rng.choice(inside))
-        for left, right in zip(bounds, bounds[1:], strict=False):
+        for left, right in pairwise(bounds):
             if text[left:right].strip():
                 role = "SUBHEAD" if _is_subhead(paragraph) else "BODY"
                 pieces.append(Piece(text[left:right], role, number, left))
@@ -305,12 +335,15 @@ def _pieces(
 
 
 def _is_subhead(line: str) -> bool:
-    return len(line) < 26 and not re.search("[。！？!?；;：:…”）.)]$", line) or line in _SUBHEADS
+    return (len(line) < 26 and not re.search("[。！？!?；;：:…”）.)]$", line)) or line in _SUBHEADS
 
 
 def _furnished(pieces: list[Piece], rng: Random) -> list[Piece]:
     """The page with its date line, editors and page numbers, some of them in the midst of it."""
-    paper, day = rng.choice(_PAPERS), f"{rng.randint(2019, 2025)}年{rng.randint(1, 12)}月{rng.randint(1, 28)}日"
+    paper, day = (
+        rng.choice(_PAPERS),
+        f"{rng.randint(2019, 2025)}年{rng.randint(1, 12)}月{rng.randint(1, 28)}日",
+    )
     star, number = f"星期{rng.choice(_DAYS)}", rng.randint(1, 16)
     tops = (
         [f"{paper} {day} {star} 第{number:02}版"],

@@ -24,7 +24,10 @@ def _people(text: str, title: str = "", byline: str = "") -> dict[str, Person]:
         pytest.param("县交通局局长沈大江说，桥不长。", "沈大江", "县交通局局长", id="behind"),
         pytest.param("市委书记单义要求抓好落实。", "单义", "市委书记", id="two-characters"),
         pytest.param(
-            "柳河乡党委书记、乡长欧阳春介绍了做法。", "欧阳春", "柳河乡党委书记、乡长", id="two-offices"
+            "柳河乡党委书记、乡长欧阳春介绍了做法。",
+            "欧阳春",
+            "柳河乡党委书记、乡长",
+            id="two-offices",
         ),
         pytest.param(
             "市政协委员，云港渔业公司董事长卫兰建议。",
@@ -65,7 +68,12 @@ def test_an_organisation_is_named_with_the_place_that_the_article_is_about() -> 
 
 @pytest.mark.parametrize(
     "text",
-    ["会议由党委书记主持。", "常委会会议讨论了方案。", "推进县域经济高质量发展。", "全国人大代表常常来。"],
+    [
+        "会议由党委书记主持。",
+        "常委会会议讨论了方案。",
+        "推进县域经济高质量发展。",
+        "全国人大代表常常来。",
+    ],
 )
 def test_common_words_are_no_names(text: str) -> None:
     assert _people(text) == {}

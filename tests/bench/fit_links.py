@@ -5,6 +5,7 @@ stands? Log-linear choices (L-BFGS, L2), on pages read with the roles that the f
 """
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +47,7 @@ def true_heads(blocks: list[Block], paper: Paper) -> dict[int, int]:
     heads: dict[int, int] = {}
     for places in where.values():
         places.sort()
-        for (_, end, a), (start, _, b) in zip(places, places[1:], strict=False):
+        for (_, end, a), (start, _, b) in pairwise(places):
             heads[b] = a if start <= end else NEW
         heads[places[0][2]] = NEW
     return heads
@@ -104,8 +105,16 @@ def fitted(examples: list[Choice], decay: float) -> dict[str, float]:
         return nats + decay * (w @ w) / 2, x.T @ p + decay * w
 
     found = minimize(loss, np.zeros(len(names)), jac=True, method="L-BFGS-B")
-    print(len(examples), "choices,", int(has_right.sum()), "joins,", f"{found.fun / len(examples):.4f} nats")
-    return {name: round(float(w), 2) for name, w in zip(names, found.x, strict=True) if abs(w) > 0.01}
+    print(
+        len(examples),
+        "choices,",
+        int(has_right.sum()),
+        "joins,",
+        f"{found.fun / len(examples):.4f} nats",
+    )
+    return {
+        name: round(float(w), 2) for name, w in zip(names, found.x, strict=True) if abs(w) > 0.01
+    }
 
 
 def main() -> None:

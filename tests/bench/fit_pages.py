@@ -9,8 +9,10 @@ import math
 from collections import defaultdict
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from papers import Paper, own_articles, papers
 from rag.blocks import Block, blocks_of
@@ -20,7 +22,8 @@ from rag.roles import FOLLOWS, TRANSPARENT, Role, State
 
 ROOT = Path(__file__).resolve().parents[2]
 STATES: list[State] = list(FOLLOWS)
-PAGES, ROUNDS, RATE, DECAY = 900, 5, 0.25, 2e-4
+PAGES, ROUNDS, RATE, DECAY = 800, 6, 0.3, 2e-5
+Array = NDArray[Any]
 Example = tuple[list[Cues], list[Cues], list[Role]]
 
 
@@ -43,12 +46,37 @@ def example(paper: Paper) -> Example:
     return cues, changes_of(blocks, cues, habits), true_roles(blocks, paper)
 
 
+def _arrays(cues: Cues, index: dict[str, int]) -> tuple[Array, Array]:
+    """Which cues, and their values."""
+    return np.array([index[name] for name in cues]), np.array(list(cues.values()))
+
+
+def _sums(potentials: Array, n: int) -> tuple[Array, Array]:
+    """Log-sums of all paths to each block's states, and from them to the page's end."""
+    step = potentials[:, :, :n].copy()
+    stays, diagonal = np.logaddexp(potentials[:, :, n], potentials[:, :, n + 1]), np.arange(n)
+    step[:, diagonal, diagonal] = np.logaddexp(step[:, diagonal, diagonal], stays)
+    alpha, beta = np.full((len(step) + 1, n), -np.inf), np.zeros((len(step) + 1, n))
+    alpha[0, 0] = 0.0
+    for t in range(len(step)):
+        alpha[t + 1] = np.logaddexp.reduce(alpha[t][:, None] + step[t], axis=0)
+    for t in range(len(step) - 1, -1, -1):
+        beta[t] = np.logaddexp.reduce(step[t] + beta[t + 1][None, :], axis=1)
+    return alpha, beta
+
+
 class Field:
     """The weights while they are fitted: matrices by cue, of roles and of changes."""
 
     def __init__(self, examples: list[Example]) -> None:
-        self.own = {name: i for i, name in enumerate(sorted({n for c, _, _ in examples for x in c for n in x}))}
-        self.joint = {name: i for i, name in enumerate(sorted({n for _, c, _ in examples for x in c for n in x}))}
+        self.own = {
+            name: i
+            for i, name in enumerate(sorted({n for c, _, _ in examples for x in c for n in x}))
+        }
+        self.joint = {
+            name: i
+            for i, name in enumerate(sorted({n for _, c, _ in examples for x in c for n in x}))
+        }
         n = len(STATES)
         self.legal = np.full((n, n + 2), -np.inf)  # from a state to a state, a header, furniture
         for i, state in enumerate(STATES):
@@ -66,48 +94,58 @@ class Field:
         """One step of gradient; the log-loss before it."""
         cues, changes, truth = page
         n, size = len(STATES), len(cues)
-        own = [(np.array([self.own[k] for k in c]), np.array(list(c.values()))) for c in cues]
-        joint = [(np.array([self.joint[k] for k in c]), np.array(list(c.values()))) for c in changes]
-        potentials = np.stack([
-            (val @ self.u[idx])[None, :] + np.tensordot(jval, self.v[jidx], 1) + self.legal
-            for (idx, val), (jidx, jval) in zip(own, joint, strict=True)
-        ])
-        step = potentials[:, :, :n].copy()
-        passing = np.logaddexp(potentials[:, :, n], potentials[:, :, n + 1])
-        diagonal = np.arange(n)
-        step[:, diagonal, diagonal] = np.logaddexp(step[:, diagonal, diagonal], passing)
-        alpha = np.full((size + 1, n), -np.inf)
-        alpha[0, 0] = 0.0
-        for t in range(size):
-            alpha[t + 1] = np.logaddexp.reduce(alpha[t][:, None] + step[t], axis=0)
-        beta = np.zeros((size + 1, n))
-        for t in range(size - 1, -1, -1):
-            beta[t] = np.logaddexp.reduce(step[t] + beta[t + 1][None, :], axis=1)
-        total = np.logaddexp.reduce(alpha[-1])
-        loss, state = total, 0
+        own, joint = [_arrays(c, self.own) for c in cues], [_arrays(c, self.joint) for c in changes]
+        potentials = np.stack(
+            [
+                (values @ self.u[rows])[None, :] + np.tensordot(more, self.v[lines], 1) + self.legal
+                for (rows, values), (lines, more) in zip(own, joint, strict=True)
+            ]
+        )
+        alpha, beta = _sums(potentials, n)
+        loss, state = np.logaddexp.reduce(alpha[-1]), 0
+        total = loss
         gu, gv = np.zeros_like(self.u), np.zeros_like(self.v)
         for t in range(size):
-            after = np.concatenate([np.broadcast_to(beta[t + 1], (n, n)), beta[t + 1][:, None], beta[t + 1][:, None]], axis=1)
+            stays = beta[t + 1][:, None]
+            after = np.hstack([np.broadcast_to(beta[t + 1], (n, n)), stays, stays])
             p = np.exp(alpha[t][:, None] + potentials[t] + after - total)
             column = self.column(truth[t])
             loss -= potentials[t][state, column]
             p[state, column] -= 1.0
             state = state if column >= n else column
-            (idx, val), (jidx, jval) = own[t], joint[t]
-            np.add.at(gu, idx, val[:, None] * p.sum(axis=0)[None, :])
-            np.add.at(gv, jidx, jval[:, None, None] * p[None])
-        for w, g, h in ((self.u, gu, self.gu), (self.v, gv, self.gv)):
-            g += DECAY * size * w
-            h += g * g
-            w -= RATE * g / np.sqrt(h)
+            np.add.at(gu, own[t][0], own[t][1][:, None] * p.sum(axis=0)[None, :])
+            np.add.at(gv, joint[t][0], joint[t][1][:, None, None] * p[None])
+        self._step(gu, gv, size)
         return float(loss)
+
+    def _step(self, gu: Array, gv: Array, size: int) -> None:
+        """AdaGrad with decay towards 0."""
+        for weights, gradient, squares in ((self.u, gu, self.gu), (self.v, gv, self.gv)):
+            whole = gradient + DECAY * size * weights
+            squares += whole * whole  # noqa: PLW2901  # in place
+            weights -= RATE * whole / np.sqrt(squares)  # noqa: PLW2901
 
     def as_rows(self) -> dict[str, dict[str, dict[str, float]]]:
         """As roles.json has them; the smallest weights are left out."""
         n = len(STATES)
         names = [(s.name if s else "") for s in STATES] + [r.name for r in TRANSPARENT]
-        own = {k: {names[j]: round(float(self.u[i, j]), 2) for j in range(1, n + 2) if abs(self.u[i, j]) > 0.02} for k, i in self.own.items()}
-        change = {k: {f"{names[s]}>{names[j]}": round(float(self.v[i, s, j]), 2) for s in range(n) for j in range(1, n + 2) if np.isfinite(self.legal[s, j]) and abs(self.v[i, s, j]) > 0.02} for k, i in self.joint.items()}
+        own = {
+            k: {
+                names[j]: round(float(self.u[i, j]), 2)
+                for j in range(1, n + 2)
+                if abs(self.u[i, j]) > 0.02
+            }
+            for k, i in self.own.items()
+        }
+        change = {
+            k: {
+                f"{names[s]}>{names[j]}": round(float(self.v[i, s, j]), 2)
+                for s in range(n)
+                for j in range(1, n + 2)
+                if np.isfinite(self.legal[s, j]) and abs(self.v[i, s, j]) > 0.02
+            }
+            for k, i in self.joint.items()
+        }
         return {"own": own, "change": change}
 
 

@@ -43,7 +43,12 @@ def fitted(examples: Sequence[tuple[Iterable[str], bool]]) -> dict[str, float]:
     seen = Counter(cue for cues, _ in listed for cue in cues)
     names = ["bias", *sorted(cue for cue, n in seen.items() if n >= SEEN)]
     column = {name: i for i, name in enumerate(names)}
-    cells = [(i, column[cue]) for i, (cues, _) in enumerate(listed) for cue in ("bias", *cues) if cue in column]
+    cells = [
+        (i, column[cue])
+        for i, (cues, _) in enumerate(listed)
+        for cue in ("bias", *cues)
+        if cue in column
+    ]
     rows, columns = zip(*cells, strict=True)
     x = csr_matrix((np.ones(len(cells)), (rows, columns)), shape=(len(listed), len(names)))
     y = np.array([1.0 if right else -1.0 for _, right in listed])
@@ -51,11 +56,19 @@ def fitted(examples: Sequence[tuple[Iterable[str], bool]]) -> dict[str, float]:
     def loss(w: Vector) -> tuple[float, Vector]:
         margin = y * (x @ w)
         p = 1 / (1 + np.exp(np.clip(margin, -30, 30)))
-        return float(np.logaddexp(0, -margin).sum() + DECAY * (w @ w) / 2), x.T @ (-y * p) + DECAY * w
+        return float(np.logaddexp(0, -margin).sum() + DECAY * (w @ w) / 2), x.T @ (
+            -y * p
+        ) + DECAY * w
 
-    found = minimize(loss, np.zeros(len(names)), jac=True, method="L-BFGS-B", options={"maxiter": 200})
+    found = minimize(
+        loss, np.zeros(len(names)), jac=True, method="L-BFGS-B", options={"maxiter": 200}
+    )
     right = ((x @ found.x) * y > 0).mean()
-    kept = {n: round(float(w), 1) for n, w in zip(names, found.x, strict=True) if abs(w) > 0.1 or n == "bias"}
+    kept = {
+        n: round(float(w), 1)
+        for n, w in zip(names, found.x, strict=True)
+        if abs(w) > 0.1 or n == "bias"
+    }
     print(len(listed), "examples,", len(names), "cues,", len(kept), "kept,", f"{right:.3f} right")
     return kept
 
@@ -76,7 +89,10 @@ def main() -> None:
     others = rng.sample(pairs, len(pairs))
     joins: list[tuple[Iterable[str], bool]] = []
     for (end, start), (_, other) in zip(pairs, others, strict=True):
-        joins += [(list(seams.seam_cues(end, start)), True), (list(seams.seam_cues(end, other)), False)]
+        joins += [
+            (list(seams.seam_cues(end, start)), True),
+            (list(seams.seam_cues(end, other)), False),
+        ]
     rows = {"start": fitted(begins), "seam": fitted(joins)}
     text = json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
     (ROOT / "rag" / "seams.json").write_text(text.replace(',"', ',\n"') + "\n", encoding="utf-8")
