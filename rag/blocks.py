@@ -147,6 +147,8 @@ def _is_wrapped(
     """
     if following.gap or following.indented or not furniture_rest(line.text):
         return False
+    if _JUMP_OUT.search(line.text, max(0, len(line.text) - 30)):
+        return False
     if set_apart:
         is_last = after is None or after.indented or after.gap > 0
         ends = following.text.rstrip(_CLOSERS)[-1:] in FINAL | _ASKING
@@ -221,11 +223,13 @@ def _block(group: Sequence[_Line]) -> Block:
     for line in group[1:]:
         text = joined(text, line.text)
     start, end = group[0].start, group[-1].end
-    jump_in, jump_out = _JUMP_IN.match(text), None
-    if jump_in and len(group) == 1:
+    last = group[-1]
+    jump_out = _JUMP_OUT.search(last.text, max(0, len(last.text) - 30))
+    if jump_out:
+        end, text = last.start + jump_out.start(), text[: len(text) - len(jump_out.group())]
+    jump_in = _JUMP_IN.match(group[0].text)
+    if jump_in and start + jump_in.end() <= end:
         start, text = start + jump_in.end(), text[jump_in.end() :]
-    if len(group) == 1 and (jump_out := _JUMP_OUT.search(text, max(0, len(text) - 30))):
-        end, text = start + jump_out.start(), text[: jump_out.start()]
     text = UNSEEN.sub("", text).strip()
     unopened, unclosed = _unpaired(text)
     return Block(

@@ -261,7 +261,8 @@ def _change(above: Block | None, block: Block, habits: Habits) -> Cues:
     begins = max(-1.5, min(1.5, seams.begins_inside(start) / 3))
     cues["begins"] = begins
     if above.ends:
-        cues["ended"] = 1.0
+        asks = above.size < _SHORT and above.core[-1] not in FINAL
+        cues["asked" if asks else "ended"] = 1.0
         return cues
     crossed = habits.crosses(above.text, block.text)
     kind = "cut" if above.size >= 60 else "short cut" if above.size >= 26 else "stub"

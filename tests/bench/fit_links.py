@@ -21,7 +21,7 @@ from rag.roles import roles_of
 from rag.stitching import View, sections_of
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES, DECAY = 350, 1.0
+PAGES, DECAY = 300, 1.0
 NEW = -1  # nothing on the page goes on from this end; the block begins a paragraph
 Choice = tuple[list[Cues], int]
 Vector = NDArray[np.float64]

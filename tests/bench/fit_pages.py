@@ -22,7 +22,7 @@ from rag.roles import FOLLOWS, TRANSPARENT, Role, State
 
 ROOT = Path(__file__).resolve().parents[2]
 STATES: list[State] = list(FOLLOWS)
-PAGES, ROUNDS, RATE, DECAY = 800, 6, 0.3, 2e-5
+PAGES, ROUNDS, RATE, DECAY = 700, 5, 0.3, 3e-5
 Array = NDArray[Any]
 Example = tuple[list[Cues], list[Cues], list[Role]]
 
