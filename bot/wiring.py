@@ -9,9 +9,8 @@ from bot.people import People
 from bot.settings import Settings
 from embeddings import serving
 from embeddings.embedder import Embedder
-from rag import gloss
+from rag import gloss, weights
 from rag import ingest as ingesting
-from rag import weights
 from rag.answer import Answerer
 from rag.database import translated
 from rag.errors import ModelUnavailable

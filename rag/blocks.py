@@ -1,15 +1,15 @@
 """Page text -> blocks: the lines of a page, or the paragraphs that hard-wrapped lines make.
 
-Jump marks (下转第2版) are taken off. Here too is what a line of furniture is made of: dates, page
-numbers, editors, names of papers and sections. Does not cover what a block is on its page
-(roles.py), nor putting the pieces of a cut paragraph together (stitching.py).
+Jump marks (下转第2版) and characters that nobody sees are taken off. Here too is what a line of
+furniture is made of: dates, page numbers, editors, names of papers and sections. Does not cover
+what a block is on its page (roles.py), nor putting the pieces of a cut paragraph together
+(stitching.py).
 """
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 
 # --- characters and patterns. Each is linear: no nested or adjacent unbounded repeats. -----------
 
@@ -23,6 +23,10 @@ COMMAS = re.compile(r"[,，、;；](?!\d)")
 _WORD = re.compile(r"[A-Za-zÀ-ɏ]+|\d+(?:\.\d+)?%?")
 CJK_RUN = re.compile(f"[{CJK}]+")
 _LINE = re.compile(r"[^\n\r\f\v\x1c-\x1e\x85\u2028\u2029]+")
+# Soft hyphens, marks of no width and control characters, but for those that are white space.
+UNSEEN = re.compile(
+    "[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\ufeff\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]+"
+)
 _JUMP_OUT = re.compile(
     r"\s*[（(【▶►]?\s*(?:紧接|下转|转)(?:第?[\w]{1,4}版)[^。！？\n]{0,12}[）)】]?$"
 )
@@ -125,10 +129,33 @@ def _wrap_width(lines: Sequence[_Line]) -> int:
     return measure if is_wrapped else 0
 
 
-def _is_wrapped(line: _Line, following: _Line, measure: int) -> bool:
-    """Whether the next line goes on with this one's paragraph: its first word didn't fit here."""
+def _sets_apart(lines: Sequence[_Line], measure: int) -> bool:
+    """Whether the page's paragraphs begin with an indent or a blank line.
+
+    Then a line needn't be full to be wrapped: digits and letters make some lines narrower.
+    """
+    ends = [b for a, b in pairwise(lines) if a.width < 0.7 * measure and a.text[-1] in FINAL]
+    return sum(line.indented or line.gap > 0 for line in ends) >= max(1, 0.7 * len(ends))
+
+
+def _is_wrapped(
+    line: _Line, following: _Line, after: _Line | None, measure: int, *, set_apart: bool
+) -> bool:
+    """Whether the next line goes on with this one's paragraph: its first word didn't fit here.
+
+    `after` is the line after the next: a paragraph of its own tells that the next ends one.
+    """
     if following.gap or following.indented or not furniture_rest(line.text):
         return False
+    if _JUMP_OUT.search(line.text, max(0, len(line.text) - 30)):
+        return False
+    if set_apart:
+        is_last = after is None or after.indented or after.gap > 0
+        ends = following.text.rstrip(_CLOSERS)[-1:] in FINAL | _ASKING
+        if (is_last or following.width > measure + 4) and not ends:
+            return False  # a heading, or a piece of a cut paragraph
+        if line.text[-1] not in FINAL:
+            return line.width > 0.75 * measure and bool(furniture_rest(following.text))
     word = re.match(r"[!-~]{1,40}", following.text)
     needed = len(word.group()) + 1 if word else 4
     return line.width + needed > measure
@@ -162,7 +189,7 @@ class Block:
     unopened: str = ""
     unclosed: str = ""
     size: float = 0.0
-    terms: Counter[str] = field(default_factory=Counter, repr=False)
+    terms: frozenset[str] = field(default=frozenset(), repr=False)
 
     @property
     def core(self) -> str:
@@ -179,10 +206,11 @@ def blocks_of(page: str) -> list[Block]:
     """The page's blocks: lines, or where lines are hard-wrapped, the paragraphs they make."""
     lines = _lines(page)
     measure = _wrap_width(lines)
+    set_apart = _sets_apart(lines, measure)
     groups: list[list[_Line]] = []
-    for line in lines:
+    for line, after in zip_longest(lines, lines[1:]):
         last = groups[-1][-1] if groups else None
-        if last and measure and _is_wrapped(last, line, measure):
+        if last and measure and _is_wrapped(last, line, after, measure, set_apart=set_apart):
             groups[-1].append(line)
         else:
             groups.append([line])
@@ -195,11 +223,14 @@ def _block(group: Sequence[_Line]) -> Block:
     for line in group[1:]:
         text = joined(text, line.text)
     start, end = group[0].start, group[-1].end
-    jump_in, jump_out = _JUMP_IN.match(text), None
-    if jump_in and len(group) == 1:
+    last = group[-1]
+    jump_out = _JUMP_OUT.search(last.text, max(0, len(last.text) - 30))
+    if jump_out:
+        end, text = last.start + jump_out.start(), text[: len(text) - len(jump_out.group())]
+    jump_in = _JUMP_IN.match(group[0].text)
+    if jump_in and start + jump_in.end() <= end:
         start, text = start + jump_in.end(), text[jump_in.end() :]
-    if len(group) == 1 and (jump_out := _JUMP_OUT.search(text, max(0, len(text) - 30))):
-        end, text = start + jump_out.start(), text[: jump_out.start()]
+    text = UNSEEN.sub("", text).strip()
     unopened, unclosed = _unpaired(text)
     return Block(
         start=start,
@@ -247,9 +278,8 @@ def _size(text: str) -> float:
     return len(sample) - sum(map(len, latin)) + 2 * len(latin) - sample.count(" ")
 
 
-def _terms(text: str) -> Counter[str]:
-    """Counts of character pairs, Latin words and numbers in the text's beginning."""
+def _terms(text: str) -> frozenset[str]:
+    """Character pairs, Latin words and numbers in the text's beginning."""
     sample = text[:1500]
-    terms = Counter(a + b for run in CJK_RUN.findall(sample) for a, b in pairwise(run))
-    terms.update(word.lower() for word in _WORD.findall(sample) if len(word) > 1)
-    return terms
+    terms = {run[i : i + 2] for run in CJK_RUN.findall(sample) for i in range(len(run) - 1)}
+    return frozenset(terms.union(w.lower() for w in _WORD.findall(sample) if len(w) > 1))

@@ -4,8 +4,8 @@ Four steps, each a pure function over the whole page:
 
 1. `blocks.blocks_of`: lines; hard-wrapped ones are put together, jump marks are taken off.
 2. `roles.roles_of`: every block is a header, kicker, title, subtitle, byline, sub-heading, body or
-   furniture, in the light of what is usual on the page (`habits.habits_of`).
-3. `stitching.linked`: sections, and which body block goes on from which.
+   furniture, by its cues (`cues.py`) and what is usual on the page (`habits.habits_of`).
+3. `stitching.linked`: sections, and which body block goes on from which (`seams.py`).
 4. `_article`, here: chains of blocks become Articles.
 
 Does not cover tables, several pages of one issue, or text whose columns are interleaved by line.
@@ -13,12 +13,12 @@ Does not cover tables, several pages of one issue, or text whose columns are int
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
 
-from rag.blocks import DATE, PAPER, Block, blocks_of, joined
+from rag.blocks import DATE, PAPER, UNSEEN, Block, blocks_of, joined
 from rag.habits import DASH, habits_of
 from rag.roles import HEADING, TRANSPARENT, Role, roles_of
 from rag.stitching import LOOSE, Section, linked
@@ -42,7 +42,7 @@ def articles_of(text: str, *, name: str, path: str = "") -> tuple[Article, ...]:
     roles = roles_of(blocks, habits)
     sections, links = linked(blocks, roles, habits)
     furniture = [b.text for b, role in zip(blocks, roles, strict=True) if role in TRANSPARENT]
-    issue = _Issue(_paper(furniture) or name, _issue_date(furniture), path)
+    issue = _Issue(_paper(furniture) or name, _issue_date(furniture), path, text)
     return tuple(
         _article(heading, items, links, blocks, roles, issue)
         for heading, items in _threads(sections, links)
@@ -51,11 +51,12 @@ def articles_of(text: str, *, name: str, path: str = "") -> tuple[Article, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Issue:
-    """What a page says of all its articles."""
+    """What a page says of all its articles, and its text."""
 
     source: str
     date: str
     path: str
+    text: str
 
 
 # --- threads of blocks ---------------------------------------------------------------------------
@@ -133,7 +134,7 @@ def _article(
         date=day,
         source=issue.source,
         path=issue.path,
-        fragments=_fragments(blocks[i] for i in items),
+        fragments=tuple(_fragments(issue.text, (blocks[i] for i in items))),
     )
 
 
@@ -164,9 +165,16 @@ def _rejoined(pieces: Sequence[str]) -> str:
     return "".join(text)
 
 
-def _fragments(blocks: Iterable[Block]) -> tuple[Fragment, ...]:
-    """The blocks' ranges."""
-    return tuple(Fragment(block.start, block.end) for block in blocks)
+def _fragments(page: str, blocks: Iterable[Block]) -> Iterator[Fragment]:
+    """The blocks' ranges, without the characters that are in no text."""
+    for block in blocks:
+        start = block.start
+        for unseen in UNSEEN.finditer(page, block.start, block.end):
+            if unseen.start() > start:
+                yield Fragment(start, unseen.start())
+            start = unseen.end()
+        if block.end > start:
+            yield Fragment(start, block.end)
 
 
 # --- what the page and the opener say ------------------------------------------------------------

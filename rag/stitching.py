@@ -3,24 +3,35 @@
 A page is cut at its headings into sections. A body block goes on from the block before it, from a
 block that stops in mid-sentence elsewhere on the page (a displaced tail), or from nothing (a loose
 fragment); one assignment decides for all.
-Scores are log-odds by hand, fitted on made pages (Source: DECISIONS.md); positive favours.
+The weights in links.json are fitted on made pages (tests/bench/fit_links.py): log-odds, positive
+favours.
 Does not cover what the blocks are (roles.py), nor making Articles of them (pages.py).
 """
 
+import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
+from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from rag import seams
 from rag.blocks import COMMAS, PAIRS, Block
-from rag.habits import OPENER, Habits, loose, loose_start
-from rag.roles import HEADING, NUMBERED, Role, header_score
+from rag.cues import NUMBERED, Cues
+from rag.habits import OPENER, Habits, loose_start
+from rag.roles import HEADING, Role
 
 _MAX_PAIRS = (
     40_000  # open ends x tails; beyond it a file is no page, and only neighbours are joined
 )
+_HOPELESS = -2.5  # log-odds of a join by its ends alone, for which no likeness can make up
+Scores = NDArray[np.float64]
 LOOSE = -1  # the head of a fragment that belongs to no article of the page
 
 
@@ -34,24 +45,17 @@ class Section:
 
 
 def linked(
-    blocks: Sequence[Block], roles: list[Role], habits: Habits
+    blocks: Sequence[Block], roles: Sequence[Role], habits: Habits
 ) -> tuple[list[Section], dict[int, int]]:
-    """Sections and links; heads that were read as headers or kickers become body (in `roles`)."""
-    sections = _sections(blocks, roles)
-    links = _links(blocks, roles, sections, habits)
-    misread = [p for p in links.values() if p != LOOSE and roles[p] is not Role.BODY]
-    if not misread:
-        return sections, links
-    for p in misread:
-        roles[p] = Role.BODY
-    sections = _sections(blocks, roles)
+    """Sections and links."""
+    sections = sections_of(blocks, roles)
     return sections, _links(blocks, roles, sections, habits)
 
 
 # --- sections ------------------------------------------------------------------------------------
 
 
-def _sections(blocks: Sequence[Block], roles: Sequence[Role]) -> list[Section]:
+def sections_of(blocks: Sequence[Block], roles: Sequence[Role]) -> list[Section]:
     """The page cut at its headings, and at briefs that open with a dateline of their own."""
     sections: list[Section] = []
     heading: list[int] = []
@@ -102,21 +106,15 @@ def _links(
 ) -> dict[int, int]:
     """Body block -> the open block that it goes on from, or LOOSE.
 
-    Blocks not named follow the block before them as a new paragraph. The open block may be one
-    that was read as a header or kicker: then it was the last line of the article above.
+    Blocks not named follow the block before them as a new paragraph.
     """
-    bodies = (i for section in sections for i in section.items if roles[i] is Role.BODY)
-    heads = [i for i in bodies if _is_open(blocks[i])]
-    stubs = _stubs(blocks, roles)
-    tails = [i for section in sections for i in _possible_tails(section, blocks, roles)]
-    view = _View(blocks, sections, tails, stubs, habits)
-    heads += stubs
+    view = View(blocks, roles, sections, habits)
+    heads, tails = view.heads, list(view.tails)
     if len(heads) * len(tails) > _MAX_PAIRS:
         pairs = [(view.before.get(q), q) for q in tails]
-        return {q: p for p, q in pairs if p in set(heads) and view.direct(p, q) > 0}
-    scores = [[max(0.0, view.score(p, q)) for q in tails] for p in heads]
-    chosen = {tails[j]: heads[i] for i, j in _assignment(scores)}
-    return chosen | {q: LOOSE for q in tails if q not in chosen and view.is_stray(q, chosen)}
+        return {q: p for p, q in pairs if p in view.ends and view.score(p, q) > 0}
+    chosen = {tails[j]: heads[i] for i, j in _assigned(view, heads, tails)}
+    return chosen | {q: LOOSE for q in tails if q not in chosen and view.is_stray(q)}
 
 
 def _is_open(block: Block) -> bool:
@@ -125,26 +123,13 @@ def _is_open(block: Block) -> bool:
     return block.jump_out or bool(block.unclosed) or not (block.ends or last in "：:")
 
 
-def _stubs(blocks: Sequence[Block], roles: Sequence[Role]) -> dict[int, int]:
-    """Headers and kickers right below a body block that might be its article's last, cut line."""
-    lines = [i for i, role in enumerate(roles) if role is not Role.FURNITURE]
-    return {
-        i: above
-        for above, i in pairwise(lines)
-        if roles[above] is Role.BODY
-        and roles[i] in (Role.HEADER, Role.KICKER)
-        and _is_open(blocks[i])
-        and header_score(blocks[i], is_first=False) < 0
-    }
-
-
 def _possible_tails(section: Section, blocks: Sequence[Block], roles: Sequence[Role]) -> list[int]:
     """The body blocks that could go on from another: no openers, nor the first below a title."""
     bodies = [i for i in section.items if roles[i] is Role.BODY]
     return [i for i in bodies[bool(section.heading) :] if not OPENER.match(blocks[i].text)]
 
 
-# --- scores of joins -----------------------------------------------------------------------------
+# --- the cues of a join --------------------------------------------------------------------------
 
 _COMMA_OR_END = re.compile(r"[，。,；;！？?、：:]")
 _MANY = re.compile(r"[\d.%一二三四五六七八九十百千万亿两几多余]$")
@@ -155,19 +140,18 @@ _ONLY_COUNTED = frozenset("名个元亿%岁亩吨")
 
 
 @dataclass(frozen=True, slots=True)
-class _Fragment:
+class _Tail:
     """A body block as a possible tail: its telling terms against those of its host.
 
     The host is the article above it. `near` are the terms of its first 60 characters; `new` and
     `shared` are those of all that follows up to the next heading, by whether the host has them.
-    `prior`: log-odds that it is a tail at all, by its place and beginning and what binds it there.
+    `own` are the cues that it is a tail at all, whatever its head.
     """
 
     near: frozenset[str]
     new: frozenset[str]
     shared: frozenset[str]
-    prior: float
-    has_host: bool
+    own: Cues
 
     def gain(self, matches: float) -> float:
         """-1 to 1: whether so many matching terms are more than chance, for the run's length."""
@@ -178,18 +162,19 @@ class _Fragment:
         return len(self.near & terms) / max(8, len(self.near))
 
 
-class _View:
-    """Scores of joins on one page."""
+class View:
+    """The open ends and possible tails of one page, and the cues of each join."""
 
     def __init__(
         self,
         blocks: Sequence[Block],
+        roles: Sequence[Role],
         sections: Sequence[Section],
-        tails: Iterable[int],
-        stubs: Mapping[int, int],
         habits: Habits,
     ) -> None:
-        self.blocks, self.sections, self.habits, self.stubs = blocks, sections, habits, stubs
+        self.blocks, self.sections, self.habits = blocks, sections, habits
+        bodies = (i for section in sections for i in section.items if roles[i] is Role.BODY)
+        self.heads = [i for i in bodies if _is_open(blocks[i])]
         self.telling = _telling(blocks, sections)
         self.home: dict[int, int] = {}
         self.place: dict[int, int] = {}
@@ -197,10 +182,14 @@ class _View:
         self.before = {b: a for section in sections for a, b in pairwise(section.items)}
         for number, section in enumerate(sections):
             self._enter(number, section)
-        self.tails = {item: self._fragment(item) for item in tails}
-        for stub, above in stubs.items():
-            self.home[stub] = self.home[above]
-            self.terms[stub] = self.terms[above] | self.telling[stub]
+        tails = (i for section in sections for i in _possible_tails(section, blocks, roles))
+        self.votes = _votes(blocks, sections, self.telling)
+        self.voters = {q: votes.total() for q, votes in self.votes.items()}
+        self.size = [sum(map(len, (self.telling[i] for i in s.items))) for s in sections]
+        self.whole = max(1, sum(self.size))
+        self.tails = {item: self._tail(item) for item in tails}
+        self.ends = {p: self._end(p) for p in self.heads}
+        self.after = {a: b for b, a in self.before.items()}
 
     def _enter(self, number: int, section: Section) -> None:
         """Note where a section's blocks stand, and the article's telling terms down to each."""
@@ -211,7 +200,7 @@ class _View:
             read = (*lines[: min(3, upto)], *lines[max(3, upto - 12) : upto])
             self.terms[item] = frozenset[str]().union(*(self.telling[i] for i in read))
 
-    def _fragment(self, item: int) -> _Fragment:
+    def _tail(self, item: int) -> _Tail:
         """The block as a possible tail."""
         section = self.sections[self.home[item]]
         items = section.items[self.place[item] :][:12]
@@ -224,77 +213,201 @@ class _View:
         run = frozenset[str]().union(*(self.telling[i] for i in items))
         previous = self.before.get(item)
         host = frozenset[str]() if previous is None else self.terms[previous]
-        prior = self._prior(item, near, item in section.after_header)
-        return _Fragment(frozenset(near), run - host, run & host, prior, previous is not None)
+        return _Tail(frozenset(near), run - host, run & host, self._beginning(item, near))
 
-    def _prior(self, q: int, near: set[str], is_after_header: bool) -> float:
-        """Log-odds that a block is a displaced tail, whatever its head."""
-        block, previous, own = self.blocks[q], self.before.get(q), self.telling[q]
+    def _likeness(self, q: int, section: int) -> float:
+        """How much more often than by chance a section alone shares terms with q's run; log."""
+        votes = self.votes[q]
+        share = self.size[section] / self.whole
+        return math.log((votes[section] + 1) / (self.voters[q] * share + 1)) / 2
+
+    def _beginning(self, q: int, near: set[str]) -> Cues:
+        """How a block begins, and what binds it to the article above."""
+        block, previous = self.blocks[q], self.before.get(q)
         clause = len(_COMMA_OR_END.split(block.text[:40], maxsplit=1)[0])
-        score = 1.4 + loose_start(block, self.habits) + (0.8 if is_after_header else 0.0)
-        score -= 0.6 * math.log(1 + block.size) + 0.7 * math.log(1 + clause)
+        cues = {
+            "bias": 1.0,
+            "loose": max(-1.0, min(1.5, loose_start(block, self.habits) / 4)),
+            "begins": max(-2.0, min(2.0, seams.begins_inside(seams.start_of(block.text)) / 3)),
+            "size": math.log(1 + block.size) / 4,
+            "clause": math.log(1 + clause) / 3,
+            "run": math.log(len(self.sections[self.home[q]].items) - self.place[q]),
+        }
+        if q in self.sections[self.home[q]].after_header:
+            cues["after header"] = 1.0
         if previous is None:
-            return score + 2.1
+            cues["first"] = 1.0
+            return cues
         above = self.telling[previous]
-        score -= 1.3 if _is_open(self.blocks[previous]) else 0.0
-        score -= 12.0 * len(near & self.terms[previous]) / max(8, len(near))
-        return score - 15.0 * len(own & above) / max(8, min(len(own), len(above)))
+        own = self.telling[q]
+        cues["host, like"] = self._likeness(q, self.home[q])
+        cues["host, near"] = len(near & self.terms[previous]) / max(8, len(near))
+        cues["host, above"] = len(own & above) / max(8, min(len(own), len(above)))
+        if _is_open(self.blocks[previous]):
+            cues["open above"] = 1.0
+        return cues
+
+    def _end(self, p: int) -> Cues:
+        """How an open end stops."""
+        cues = {"head size": math.log(1 + self.blocks[p].size) / 4}
+        if self.blocks[p].ends:
+            cues["ended"] = 1.0
+        return cues
+
+    def possible(self, p: int, q: int) -> bool:
+        """Whether the block q might go on from p."""
+        return p != q and not (self.home[p] == self.home[q] and q < p)
+
+    def cues(self, p: int, q: int) -> Cues:
+        """The cues that q goes on from p, named by how they stand to each other."""
+        if self.before.get(q) == p:
+            return {f"on {name}": value for name, value in self._next(p, q).items()}
+        kind = self._kind(p)
+        return {f"{kind} {name}": value for name, value in self._displaced(p, q).items()}
+
+    def _kind(self, p: int) -> str:
+        """`torn`: p is the last of its article, else `away`."""
+        return "torn" if p == self.sections[self.home[p]].items[-1] else "away"
+
+    def scores(self, heads: Sequence[int], tails: Sequence[int]) -> Scores:
+        """Log-odds that each tail goes on from each head, shape (heads, tails); over 0: it does.
+
+        Pairs that neither their ends nor their likeness make probable are left at 0.
+        """
+        weights = _weights()["join"]
+        found = np.zeros((len(heads), len(tails)))
+        share = np.array(self.size) / max(1, sum(self.size))
+        votes = np.array([[self.votes[q][n] for q in tails] for n in range(len(self.sections))])
+        total = np.array([self.votes[q].total() for q in tails])
+        like = np.log((votes + 1) / (share[:, None] * total[None, :] + 1)) / 2
+        kinds = ("torn", "away")
+        begun = {k: np.array([_sum(k, self.tails[q].own) for q in tails]) for k in kinds}
+        place = {q: j for j, q in enumerate(tails)}
+        for i, p in enumerate(heads):
+            kind = self._kind(p)
+            first = begun[kind] + _sum(kind, self.ends[p])
+            first += weights.get(f"{kind} like", 0.0) * like[self.home[p]]
+            near = [place[q] for q in (self.after.get(p),) if q in place]
+            for j in {*np.flatnonzero(first > _HOPELESS).tolist(), *near}:
+                if self.possible(p, tails[j]):
+                    found[i, j] = max(0.0, self.score(p, tails[j]))
+        return found
 
     def score(self, p: int, q: int) -> float:
-        """Log-odds that q goes on from p; 0 or less: it doesn't."""
-        if p == q or (self.home[p] == self.home[q] and q < p):
-            return -math.inf
-        return self.direct(p, q) if self.before.get(q) == p else self.displaced(p, q)
+        """Log-odds that q goes on from p."""
+        weights = _weights()["join"]
+        return sum(value * weights.get(name, 0.0) for name, value in self.cues(p, q).items())
 
-    def direct(self, p: int, q: int) -> float:
-        """Log-odds that q is the rest of the paragraph p right before it."""
+    def place_cues(self, q: int) -> Cues:
+        """The cues that a block is a stray after the one above it."""
+        above = self.before[q]
+        fragment = self.tails[q]
+        joint = fragment.own | (self._junction(above, q) if above in self.ends else {"closed": 1.0})
+        by_chance = 0.08 * (len(fragment.new) + len(fragment.shared))
+        joint["gain"] = fragment.gain(len(fragment.shared) - by_chance)
+        if self.habits.indents:
+            joint["indented" if self.blocks[q].indented else "unindented"] = 1.0
+        return joint
+
+    def is_stray(self, q: int) -> bool:
+        """Whether an unplaced block is no part of the article that it stands in."""
+        if q not in self.before:
+            return False
+        weights = _weights()["stray"]
+        return sum(v * weights.get(name, 0.0) for name, v in self.place_cues(q).items()) > 0
+
+    def _next(self, p: int, q: int) -> Cues:
+        """The cues that q is the rest of the paragraph p right before it."""
         head, tail, fragment = self.blocks[p], self.blocks[q], self.tails[q]
         by_chance = 0.08 * (len(fragment.new) + len(fragment.shared))
-        score = 3.9 + self._junction(head, tail) + 2.0 * fragment.share(self.terms[p])
-        score += 2.3 * fragment.gain(len(fragment.shared) - by_chance)
-        score -= 3.3 if q in self.sections[self.home[q]].after_header else 0.0
-        score -= 4.0 if NUMBERED.match(tail.text) or head.ends else 0.0
+        cues = fragment.own | self.ends[p] | self._junction(p, q)
+        cues["near"] = fragment.share(self.terms[p])
+        cues["gain"] = fragment.gain(len(fragment.shared) - by_chance)
+        if NUMBERED.match(tail.text):
+            cues["numbered"] = 1.0
         if not (COMMAS.search(head.text) or COMMAS.search(tail.text) or tail.ends):
-            score -= 5.0
-        return score + (-3.0 if self.habits.indents and tail.indented else 0.0)
+            cues["no prose"] = 1.0
+        if self.habits.indents:
+            cues["indented" if tail.indented else "unindented"] = 1.0
+        return cues
 
-    def displaced(self, p: int, q: int) -> float:
-        """Log-odds that q is the tail of p, which stands elsewhere on the page."""
+    def _displaced(self, p: int, q: int) -> Cues:
+        """The cues that q is the tail of p, which stands elsewhere on the page."""
         fragment, terms = self.tails[q], self.terms[p]
-        is_last = p == self.sections[self.home[p]].items[-1]
-        score = fragment.prior + (3.2 if is_last else 0.5 if p in self.stubs else 1.5)
-        if score < -6.0:
-            return score
-        score += self._junction(self.blocks[p], self.blocks[q])
-        if score < -5.2:
-            return score  # what follows adds 5.2 at most
         matches = float(len(fragment.new & terms) - len(fragment.shared - terms))
-        matches -= 0.0 if fragment.has_host else 0.05 * len(fragment.new)
-        return score + 1.9 * fragment.share(terms) + 3.3 * fragment.gain(matches)
+        matches -= 0.0 if q in self.before else 0.05 * len(fragment.new)
+        cues = fragment.own | self.ends[p] | self._junction(p, q)
+        cues["near"], cues["gain"] = fragment.share(terms), fragment.gain(matches)
+        cues["like"] = self._likeness(q, self.home[p])
+        if self.votes[q] and max(self.votes[q], key=lambda s: self.votes[q][s]) == self.home[p]:
+            cues["most like"] = 1.0
+        if self.habits.indents:
+            cues["indented" if self.blocks[q].indented else "unindented"] = 1.0
+        if self.home[p] == self.home[q]:
+            cues["same section"] = 1.0
+        return cues
 
-    def is_stray(self, q: int, chosen: dict[int, int]) -> bool:
-        """Whether an unplaced block is no part of the article that it stands in."""
-        previous = self.before.get(q)
-        if previous is None:
-            return False
-        is_robbed = previous in chosen.values()
-        return loose(self.blocks[q], self.habits) >= (0.0 if is_robbed else 4.0)
-
-    def _junction(self, head: Block, tail: Block) -> float:
+    def _junction(self, p: int, q: int) -> Cues:
         """What the ends say: quotation balance, words cut in two, numbers and what they count."""
-        score = 4.0 if head.jump_out and tail.jump_in else 0.0
+        head, tail = self.blocks[p], self.blocks[q]
         pairs = zip(reversed(head.unclosed), tail.unopened, strict=False)
         matched = sum(opening == PAIRS[closing] for opening, closing in pairs)
-        score += 2.2 * matched - 1.3 * (len(tail.unopened) - matched)
-        score -= 1.3 * (len(head.unclosed) - matched)
-        if head.ends and not matched:
-            score -= 3.0
+        counts = {
+            "matched": matched,
+            "unopened": len(tail.unopened) - matched,
+            "unclosed": len(head.unclosed) - matched,
+            "jump": head.jump_out and tail.jump_in,
+            "ended, unmatched": head.ends and not matched,
+        }
+        cues = {name: float(count) for name, count in counts.items() if count}
         first = tail.text[0]
         if _MANY.search(head.text[-1:]):
-            score += 2.0 if first in _COUNTED else -0.7
+            cues["counted" if first in _COUNTED else "not counted"] = 1.0
         elif first in _ONLY_COUNTED:
-            score -= 1.0
-        return score + 1.6 * self.habits.crosses(head.text, tail.text)
+            cues["count missing"] = 1.0
+        cues["crossed"] = self.habits.crosses(head.text, tail.text) / 4
+        fits = seams.fits(seams.end_of(head.text), seams.start_of(tail.text))
+        cues["fits"] = max(-2.0, min(2.0, fits / 3))
+        return cues
+
+
+def _votes(
+    blocks: Sequence[Block], sections: Sequence[Section], telling: Sequence[frozenset[str]]
+) -> dict[int, Counter[int]]:
+    """For each item: how many terms of its run only one section has besides, by section.
+
+    A run goes from the item to the section's end; its own section counts by what stands above.
+    """
+    first: list[dict[str, int]] = []  # a section's terms, and the place where each stands first
+    homes: dict[str, list[int]] = {}
+    for number, section in enumerate(sections):
+        places: dict[str, int] = {}
+        lines = [(-1, i) for i in section.heading] + list(enumerate(section.items))
+        for place, i in lines:
+            for term in telling[i]:
+                if term not in places:
+                    places[term] = place
+                    homes.setdefault(term, []).append(number)
+        first.append(places)
+    votes: dict[int, Counter[int]] = {}
+    for number, section in enumerate(sections):
+        run: set[str] = set()
+        others: Counter[int] = Counter()
+        begun: Counter[int] = Counter()  # the run's terms that no other section has: their places
+        for place in range(len(section.items) - 1, -1, -1):
+            item = section.items[place]
+            new = telling[item] - run
+            run |= new
+            del begun[place]
+            for term in new:
+                homes_of = homes[term]
+                if len(homes_of) == 1 and first[number][term] < place:
+                    begun[first[number][term]] += 1
+                elif len(homes_of) == 2:
+                    others[homes_of[homes_of[0] == number]] += 1
+            votes[item] = others.copy()
+            votes[item][number] = begun.total()
+    return votes
 
 
 def _telling(blocks: Sequence[Block], sections: Sequence[Section]) -> list[frozenset[str]]:
@@ -309,48 +422,27 @@ def _telling(blocks: Sequence[Block], sections: Sequence[Section]) -> list[froze
 # --- the assignment ------------------------------------------------------------------------------
 
 
-def _assignment(scores: Sequence[Sequence[float]]) -> list[tuple[int, int]]:
-    """The (row, column) pairs, at most one a row and column, of the greatest sum of scores.
-
-    Kuhn's algorithm with prices ("Hungarian"), O(rows^2 x columns); scores of 0 are no pair.
-    """
-    if not scores or not scores[0]:
+def _assigned(view: View, heads: Sequence[int], tails: Sequence[int]) -> list[tuple[int, int]]:
+    """The (head, tail) places, at most one for each, of the greatest sum of scores."""
+    if not heads or not tails:
         return []
-    if len(scores) > len(scores[0]):
-        turned = [list(column) for column in zip(*scores, strict=True)]
-        return [(row, column) for column, row in _assignment(turned)]
-    row_price, column_price = [0.0] * (len(scores) + 1), [0.0] * (len(scores[0]) + 1)
-    row_of = [0] * len(column_price)  # counted from 1; column 0 holds the row being placed
-    for row in range(1, len(row_price)):
-        row_of[0] = row
-        _place(scores, row_price, column_price, row_of)
-    pairs = [(row - 1, column - 1) for column, row in enumerate(row_of) if row and column]
-    return [(row, column) for row, column in pairs if scores[row][column] > 0]
+    from scipy.optimize import linear_sum_assignment
+
+    scores = view.scores(heads, tails)
+    rows, columns = linear_sum_assignment(scores, maximize=True)
+    pairs = zip(rows.tolist(), columns.tolist(), strict=True)
+    return [(row, column) for row, column in pairs if scores[row, column] > 0]
 
 
-def _place(
-    scores: Sequence[Sequence[float]],
-    row_price: list[float],
-    column_price: list[float],
-    row_of: list[int],
-) -> None:
-    """Give the row in column 0 a column, moving others along the cheapest path; in place."""
-    came_from, slack = [0] * len(row_of), [math.inf] * len(row_of)
-    waiting, done, column = set(range(1, len(row_of))), [0], 0
-    while row_of[column]:
-        row = row_of[column]
-        for k in waiting:
-            cost = -scores[row - 1][k - 1] - row_price[row] - column_price[k]
-            if cost < slack[k]:
-                slack[k], came_from[k] = cost, column
-        column = min(waiting, key=lambda k: slack[k])
-        step = slack[column]
-        for k in done:
-            row_price[row_of[k]] += step
-            column_price[k] -= step
-        for k in waiting:
-            slack[k] -= step
-        waiting.remove(column)
-        done.append(column)
-    while column:
-        row_of[column], column = row_of[came_from[column]], came_from[column]
+def _sum(kind: str, cues: Cues) -> float:
+    """The cues' weighted sum."""
+    weights = _weights()["join"]
+    return sum(value * weights.get(f"{kind} {name}", 0.0) for name, value in cues.items())
+
+
+@lru_cache(maxsize=1)
+def _weights() -> dict[str, dict[str, float]]:
+    """The fitted weight of each cue of a join, and of a stray."""
+    path = Path(__file__).with_name("links.json")
+    weights: dict[str, dict[str, float]] = json.loads(path.read_text(encoding="utf-8"))
+    return weights

@@ -239,6 +239,28 @@ class TestStitching:
         assert [article.title for article in _read(page)] == [TITLES[1], TITLES[2]]
 
 
+class TestCharacters:
+    @pytest.mark.parametrize("unseen", ["\u00ad", "\u200b", "\ufeff", "\x07", "\u202e"])
+    def test_characters_that_nobody_sees_are_in_no_text_and_offsets_stay_true(
+        self, unseen: str
+    ) -> None:
+        page = _page(TITLES[0], *(b[:9] + unseen + b[9:] + unseen for b in BRIDGE))
+        (article,) = _read(page)
+        assert article.text == "\n".join(BRIDGE)
+        assert _rebuilt(page, article) == _bare(article.text)
+
+    def test_a_soft_hyphen_at_a_lines_end_leaves_a_whole_word(self) -> None:
+        lines = (
+            "The county paid for eight new bridges over the Willow, and all child\u00ad\nren walk."
+        )
+        assert "children" in _bare(_read(lines)[0].text)
+
+    def test_stray_latin_words_of_text_extraction_stay_where_they_are(self) -> None:
+        body = "两岸的产能 and 流程都变了，沈大江说，这是三十年来的头一回。"
+        (article,) = _read(_page(TITLES[0], BRIDGE[0], body))
+        assert "产能 and 流程" in article.text
+
+
 class TestIdentity:
     def test_an_article_has_the_same_id_on_any_page_and_path(self) -> None:
         alone = pages.articles_of(_page(TITLES[2], *BEES), name="a.txt", path="a.txt")
@@ -270,6 +292,7 @@ def test_fragments_of_any_made_page_reproduce_every_article(made: list[tuple[str
 @settings(max_examples=200, deadline=None)
 @given(st.text())
 @example("\ufeff\x00\u2028\x85\x1c“”")
+@example("a\u00ad\u00adb\u200b \u00ad c\x00")
 def test_any_text_is_read_and_its_fragments_reproduce_it(text: str) -> None:
     found = _read(text)
     assert [_rebuilt(text, a) for a in found] == [_bare(a.text) for a in found]

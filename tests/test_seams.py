@@ -1,0 +1,29 @@
+"""Two pieces of text go together, or don't: by the words beside the seam."""
+
+import pytest
+
+from rag import seams
+
+
+@pytest.mark.parametrize(
+    ("inside", "begins"),
+    [
+        ("了三十年的桥，终于通车了。", "日前，云港市图书馆新馆开门。"),
+        ("的群众出门不用绕路。", "据了解，新馆藏书百万册。"),
+    ],
+)
+def test_a_rest_of_a_sentence_begins_otherwise_than_a_paragraph(inside: str, begins: str) -> None:
+    first, second = (seams.begins_inside(seams.start_of(text)) for text in (inside, begins))
+    assert first > 0 > second
+
+
+def test_an_end_fits_its_own_rest_best() -> None:
+    end = seams.end_of("县交通局局长沈大江说，这座桥是群众盼")
+    own, other = (seams.start_of(text) for text in ("了三十年的事。", "局副局长介绍说。"))
+    assert seams.fits(end, own) > seams.fits(end, other)
+
+
+@pytest.mark.parametrize("text", ["", "。", "abc", "１", "\U0001f600"])
+def test_any_text_has_a_number(text: str) -> None:
+    end, start = seams.end_of(text), seams.start_of(text)
+    assert abs(seams.fits(end, start)) < 50 and abs(seams.begins_inside(start)) < 50
