@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from page_server import BUS, ELEVATOR, FERRY, HOSTILE, POLICY, QUOTES, YANTA, Desk, done
-from test_api import newsroom, serving
+from newsroom import newsroom, serving
 from visits import PAGE_FILE, Visit, visiting
 
 pytestmark = pytest.mark.browser
