@@ -71,7 +71,7 @@ class Visit:
         self.page.locator("#use-key").click()
         self.page.locator("#key-value").fill(key)
         self.page.locator("#key-value").press("Enter")
-        expect(self.page.locator("#key")).to_be_hidden()
+        expect(self.page.locator("#upload")).to_be_visible()
 
     def lit(self) -> str:
         return "\n".join(self.page.locator("#article-text mark").all_text_contents())
