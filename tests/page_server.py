@@ -99,7 +99,7 @@ QUOTES: Mapping[str, Sequence[tuple[str, str, str]]] = {
 EXAMPLES = {
     "en": [
         "What did the Yanta district members propose for old people?",
-        "How much does an old lift cost in Tianxin district, and who pays?",
+        "What does a lift cost in Tianxin district, and who pays?",
         "What does Eryuan county get when the lake water is clean?",
     ],
     "zh": [

@@ -40,7 +40,7 @@ def main() -> int:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         english = "What did the Yanta district members propose for old people?"
         take(browser, address, "page.png", english, locale="en-GB")
-        chinese = "天心区今年还要加装多少部电梯？"
+        chinese = "天心区今年还要加装多少部电梯？洱源县去年建成了多少个生态库塘？"
         take(browser, address, "page-dark.png", chinese, locale="zh-CN", color_scheme="dark")
         browser.close()
     return 0

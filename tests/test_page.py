@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import BrowserContext, expect
 
 from page_server import BUS, ELEVATOR, FERRY, HOSTILE, POLICY, QUOTES, YANTA, Desk, done
 from newsroom import newsroom, serving
@@ -167,10 +167,10 @@ def test_a_vote_is_sent_and_can_be_changed(visit: Visit, desk: Desk) -> None:
 
 
 def test_the_page_does_without_what_a_server_does_not_offer(
-    browser: Browser, address: str, desk: Desk
+    english: BrowserContext, address: str, desk: Desk
 ) -> None:
     desk.without = {"feedback", "examples"}
-    for visit in visiting(browser, address):
+    for visit in visiting(english, address):
         expect(visit.page.locator("#articles li")).to_have_count(30)
         expect(visit.page.locator("#examples")).to_be_hidden()
         turn = visit.ask("the ferry")
@@ -308,9 +308,11 @@ def test_any_range_of_any_text_is_cut_by_code_points(visit: Visit) -> None:
 # ── On the real door ──────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_page_works_on_the_real_door_under_its_policy(browser: Browser, tmp_path: Path) -> None:
+def test_the_page_works_on_the_real_door_under_its_policy(
+    english: BrowserContext, tmp_path: Path
+) -> None:
     with serving(newsroom(tmp_path)) as address:
-        for visit in visiting(browser, address):
+        for visit in visiting(english, address):
             turn = visit.ask("when does the library come?")
             turn.locator(".marker").nth(1).click()
             expect(visit.page.locator("mark")).to_be_in_viewport()
@@ -322,9 +324,9 @@ def test_the_page_works_on_the_real_door_under_its_policy(browser: Browser, tmp_
             assert policy == POLICY
 
 
-def test_the_docs_page_runs_under_its_policy(browser: Browser, tmp_path: Path) -> None:
+def test_the_docs_page_runs_under_its_policy(english: BrowserContext, tmp_path: Path) -> None:
     with serving(newsroom(tmp_path)) as address:
-        for visit in visiting(browser, address + "/docs"):
+        for visit in visiting(english, address + "/docs"):
             ask = visit.page.locator("#operations-questions-ask")
             ask.locator(".opblock-summary-control").click()
             expect(ask).to_contain_text("conversation_id")

@@ -1,7 +1,7 @@
 """The chat page in a real browser: the list of articles, adding pages, keys."""
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import BrowserContext, expect
 
 from page_server import BUS, KEY, Desk, done
 from visits import PAGE_FILE, Visit, visiting
@@ -110,6 +110,14 @@ def test_a_job_that_failed_says_why(visit: Visit, desk: Desk) -> None:
     expect(visit.page.locator("#report")).to_have_text(f"The pages were not added. {why}")
 
 
+def test_an_upload_that_is_cut_off_says_so(visit: Visit) -> None:
+    visit.give_key()
+    visit.context.set_offline(True)
+    visit.page.locator("#files").set_input_files([PAGE_FILE])
+    expect(visit.page.locator("#report")).to_contain_text("The connection broke")
+    expect(visit.page.locator("#progress")).to_be_hidden()
+
+
 def test_a_wrong_key_is_asked_for_again_and_can_be_forgotten(visit: Visit, desk: Desk) -> None:
     visit.give_key("wrong")
     desk.jobs = [done(added=1)]
@@ -125,10 +133,10 @@ def test_a_wrong_key_is_asked_for_again_and_can_be_forgotten(visit: Visit, desk:
 
 
 def test_a_reading_key_is_asked_for_once_and_kept_in_the_tab(
-    browser: Browser, desk: Desk, address: str
+    english: BrowserContext, desk: Desk, address: str
 ) -> None:
     desk.key = KEY
-    for visit in visiting(browser, address):
+    for visit in visiting(english, address):
         page = visit.page
         for key in ("wrong", KEY):
             expect(page.locator("#key")).to_be_visible()
@@ -142,10 +150,10 @@ def test_a_reading_key_is_asked_for_once_and_kept_in_the_tab(
 
 
 def test_without_the_reading_key_the_page_says_so(
-    browser: Browser, desk: Desk, address: str
+    english: BrowserContext, desk: Desk, address: str
 ) -> None:
     desk.key = KEY
-    for visit in visiting(browser, address):
+    for visit in visiting(english, address):
         visit.page.locator("#key-cancel").click()
         expect(visit.page.locator("#count")).to_have_text("This needs an API key.")
         expect(visit.page.locator("#examples")).to_be_hidden()

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from page_server import Desk, serving
-from visits import CHROMIUM, FLAGS, PHONE, Visit, visiting
+from visits import CHROMIUM, DESK, FLAGS, PHONE, Visit, visiting
 
 
 @pytest.fixture(scope="module")
@@ -17,6 +17,22 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def english(browser: Browser) -> Iterator[BrowserContext]:
+    """The browser of an English reader at a desk; each test has a server, a tab and storage."""
+    with browser.new_context(viewport=DESK, locale="en-GB", reduced_motion="reduce") as context:
+        yield context
+
+
+@pytest.fixture(scope="module")
+def chinese(browser: Browser) -> Iterator[BrowserContext]:
+    """The browser of a Chinese reader on a phone."""
+    with browser.new_context(
+        viewport=PHONE, locale="zh-CN", reduced_motion="reduce", has_touch=True, is_mobile=True
+    ) as context:
+        yield context
 
 
 @pytest.fixture
@@ -31,13 +47,10 @@ def address(desk: Desk) -> Iterator[str]:
 
 
 @pytest.fixture
-def visit(browser: Browser, address: str) -> Iterator[Visit]:
-    """An English visitor at a desk."""
-    yield from visiting(browser, address)
+def visit(english: BrowserContext, address: str) -> Iterator[Visit]:
+    yield from visiting(english, address)
 
 
 @pytest.fixture
-def phone(browser: Browser, address: str) -> Iterator[Visit]:
-    """A Chinese visitor on a phone."""
-    person = {"viewport": PHONE, "locale": "zh-CN", "has_touch": True, "is_mobile": True}
-    yield from visiting(browser, address, **person)
+def phone(chinese: BrowserContext, address: str) -> Iterator[Visit]:
+    yield from visiting(chinese, address)

@@ -5,10 +5,10 @@ Their tabs keep what the console says and whom the page calls; both must stay qu
 
 import shutil
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import cast
 
 from playwright.sync_api import (
-    Browser,
+    BrowserContext,
     FilePayload,
     Locator,
     Page,
@@ -27,6 +27,8 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--process-per-site",  # the tabs of one reader share a process: starting one takes long
+    "--disable-features=SpareRendererForSitePerProcess",
 ]
 DESK: ViewportSize = {"width": 1280, "height": 800}
 PHONE: ViewportSize = {"width": 390, "height": 844}
@@ -36,9 +38,8 @@ PAGE_FILE: FilePayload = {"name": "p1.txt", "mimeType": "text/plain", "buffer": 
 class Visit:
     """One person's tab, which keeps what the console says and whom it calls."""
 
-    def __init__(self, browser: Browser, address: str, **person: Any) -> None:
-        usual = {"viewport": DESK, "locale": "en-GB", "reduced_motion": "reduce"}
-        self.context = browser.new_context(**(usual | person))
+    def __init__(self, context: BrowserContext, address: str) -> None:
+        self.context = context
         self.complaints: list[str] = []
         self.hosts: set[str] = set()
         self.page: Page = self.context.new_page()
@@ -70,7 +71,7 @@ class Visit:
         self.page.locator("#use-key").click()
         self.page.locator("#key-value").fill(key)
         self.page.locator("#key-value").press("Enter")
-        expect(self.page.locator("#key")).to_be_hidden()
+        expect(self.page.locator("#upload")).to_be_visible()
 
     def lit(self) -> str:
         return "\n".join(self.page.locator("#article-text mark").all_text_contents())
@@ -80,10 +81,12 @@ class Visit:
         return cast("str", self.page.locator(selector).first.evaluate(script, name))
 
 
-def visiting(browser: Browser, address: str, **person: Any) -> Iterator[Visit]:
-    visit = Visit(browser, address, **person)
+def visiting(context: BrowserContext, address: str) -> Iterator[Visit]:
+    visit = Visit(context, address)
     yield visit
-    visit.context.close()
+    visit.page.close()
+    context.set_offline(False)
+    context.clear_permissions()
     assert visit.complaints == []
     assert visit.hosts <= {address.split("/")[2]}
 

@@ -68,6 +68,14 @@ function fill(article, citation) {
   $("article-moved").hidden = holds;
   $("article-moved").textContent = words.moved;
   $("article-text").replaceChildren(...set.map((line) => paragraph(line, holds)));
+  describe($("article-text").querySelector("mark"));
+}
+
+/** Lets screen readers say the quote with the title, which has the focus. */
+function describe(lit) {
+  if (lit) lit.id = "lit";
+  if (lit) $("article-title").setAttribute("aria-describedby", "lit");
+  else $("article-title").removeAttribute("aria-describedby");
 }
 
 /** A quote's lines as they can be lit up: without its empty ones. */

@@ -69,7 +69,7 @@ function transfer(files) {
     sending.upload.onprogress = ({ loaded, total }) =>
       progress(words.uploads.sending(named(files)), loaded / total);
     sending.onload = () => resolve({ status: sending.status, body: sending.response ?? {} });
-    sending.onerror = () => reject(new Problem({ type: "network" }));
+    sending.onerror = () => reject(new Problem({ type: "cut-off" }));
     sending.send(form);
   });
 }

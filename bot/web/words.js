@@ -86,6 +86,7 @@ const EN = {
   problems: {
     "article-not-found": "This article is no longer here.",
     "broken-off": "The connection broke off before the answer was whole.",
+    "cut-off": "The connection broke while they were sent; they may be too large.",
     "index-away": "The articles can't be read just now.",
     internal: "Something went wrong on the server.",
     "key-needed": "This needs an API key.",
@@ -182,6 +183,7 @@ const ZH = {
   problems: {
     "article-not-found": "这篇文章已不在库中。",
     "broken-off": "回答还没有说完，连接就断开了。",
+    "cut-off": "发送时连接断开了，文件可能太大。",
     "index-away": "暂时读不到文章。",
     internal: "服务器出错了。",
     "key-needed": "需要密钥。",
