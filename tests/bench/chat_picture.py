@@ -57,7 +57,8 @@ STYLE = """
 body { margin: 0; padding: 14px 10px; width: 400px; background: #c9d9b3;
   font: 15px/1.33 'Noto Sans CJK SC', 'Noto Sans', sans-serif; color: #111 }
 .out, .in { border-radius: 14px; padding: 7px 11px; margin: 5px 0; white-space: pre-wrap;
-  overflow-wrap: anywhere; box-shadow: 0 1px 1px #0002; max-width: 330px; width: fit-content }
+  overflow-wrap: anywhere; display: flow-root; box-shadow: 0 1px 1px #0002;
+  max-width: 330px; width: fit-content }
 .out { background: #e3fdcb; margin-left: auto }
 .in { background: #fff }
 blockquote { margin: 3px 0; padding: 3px 8px; background: #e9f2fb; border-left: 3px solid #3a8ee0;
@@ -67,7 +68,8 @@ blockquote.long { display: -webkit-box; -webkit-line-clamp: 3; -webkit-box-orien
 .keys { display: flex; gap: 4px; max-width: 352px; margin: 0 0 9px }
 .keys span { flex: 1; text-align: center; background: #8fa67ecc; color: #fff; padding: 6px 2px;
   border-radius: 8px; font-size: 13px; white-space: nowrap }
-.keys svg { width: 15px; height: 15px; fill: none; stroke: #fff; stroke-width: 1.6; vertical-align: -2px }
+.keys svg { width: 15px; height: 15px; fill: none; stroke: #fff; stroke-width: 1.6;
+  vertical-align: -2px }
 .time { float: right; margin: 6px -3px -3px 9px; font-size: 11px; color: #0007 }
 """
 
