@@ -19,6 +19,10 @@ WRONG = {
     "WENBAO_MAX_CHARS": "1e9",
     "WENBAO_PORT": "65536",
     "WENBAO_LOG_LEVEL": "LOUD",
+    "WENBAO_TELEGRAM_ADMINS": "@lin",
+    "WENBAO_TELEGRAM_ALLOWED": "12;13",
+    "WENBAO_TELEGRAM_USER_DAY": "-1",
+    "WENBAO_TELEGRAM_FILE_MB": "50",
 }
 
 
@@ -55,6 +59,13 @@ def test_keys_are_split_at_commas_and_never_printed(monkeypatch: pytest.MonkeyPa
     settings = load()
     assert settings.keys() == ("first-key", "second-key")
     assert "first-key" not in repr(settings)
+
+
+def test_telegram_ids_are_numbers_between_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WENBAO_TELEGRAM_ADMINS", "12, -100200,")
+    settings = load()
+    assert settings.admins() == {12, -100200}
+    assert settings.allowed() == frozenset()
 
 
 def test_settings_are_frozen() -> None:

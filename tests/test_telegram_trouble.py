@@ -80,6 +80,21 @@ async def test_a_question_that_is_too_long_is_told_so_without_an_id_or_a_traceba
     assert not [each for each in caplog.records if each.levelno > logging.WARNING]
 
 
+async def test_a_tap_that_fails_says_so_on_the_button(
+    server: FakeTelegram, app: FakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.private(QUESTION)
+    (reply,) = await server.replies(1)
+
+    def broken(article_id: str) -> None:
+        raise StoreUnavailable("locked")
+
+    monkeypatch.setattr(app.records, "find", broken)
+    server.tap(reply, "📄")
+    await server.until_called("answerCallbackQuery")
+    assert re.search(r"ask again in a minute. \(reference [0-9a-f]{8}\)", server.toasts[0])
+
+
 async def test_an_error_in_a_group_takes_the_place_of_the_words_so_far(
     server: FakeTelegram, app: FakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,6 +19,7 @@ from telegram import (
 from telegram.error import Conflict, Forbidden, TelegramError
 from telegram.ext import ApplicationBuilder, Defaults
 
+from bot.telegram import taps
 from bot.telegram.admin import Admin
 from bot.telegram.asking import Asking
 from bot.telegram.buttons import Buttons
@@ -160,6 +161,8 @@ class Trouble:
             sentence += WORDS[language].reference.format(reference=reference)
         if message:
             await self._tell(update, message, sentence)
+        if update.callback_query:
+            await taps.end(update.callback_query, sentence)
 
     async def gave_up(self, update: Update) -> None:
         """An update that ended the process again and again: says so, and it is done."""

@@ -5,6 +5,8 @@ what is asked; no conversation goes on here.
 """
 
 import asyncio
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from telegram import (
@@ -75,11 +77,8 @@ class Inline:
             await self._say(query, WORDS[_language(member, query)].inline_hint)
             return
         answer = await self.desk.app.answerer.answer(question)
-        try:
+        with _in_time():
             await query.answer(_results(answer), cache_time=CACHE_S, is_personal=True)
-        except BadRequest as exc:
-            if "too old" not in exc.message:  # the asker typed on, or left
-                raise
 
     async def _over(self, who: int) -> bool:
         most = _TRIES * self.desk.app.settings.telegram_user_minute
@@ -88,7 +87,18 @@ class Inline:
 
     async def _say(self, query: InlineQuery, text: str) -> None:
         button = InlineQueryResultsButton(text, start_parameter="inline")
-        await query.answer([], cache_time=1, is_personal=True, button=button)
+        with _in_time():
+            await query.answer([], cache_time=1, is_personal=True, button=button)
+
+
+@contextlib.contextmanager
+def _in_time() -> Iterator[None]:
+    """Passes over a query that Telegram no longer holds: the asker typed on, or left."""
+    try:
+        yield
+    except BadRequest as exc:
+        if "too old" not in exc.message:
+            raise
 
 
 def _results(answer: Answer) -> list[InlineQueryResultArticle]:

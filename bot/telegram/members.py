@@ -30,6 +30,7 @@ CREATE TABLE IF NOT EXISTS telegram_asked (
     chat INTEGER, message INTEGER, at REAL NOT NULL, digest BLOB NOT NULL, edit INTEGER NOT NULL,
     PRIMARY KEY (chat, message)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS telegram_asked_by_age ON telegram_asked (at);
 CREATE TABLE IF NOT EXISTS telegram_answers (
     id TEXT PRIMARY KEY, who TEXT NOT NULL, at REAL NOT NULL, passages TEXT NOT NULL,
     vote TEXT NOT NULL DEFAULT '', comment TEXT NOT NULL DEFAULT ''

@@ -57,7 +57,8 @@ STYLE = """
 body { margin: 0; padding: 14px 10px; width: 400px; background: #c9d9b3;
   font: 15px/1.33 'Noto Sans CJK SC', 'Noto Sans', sans-serif; color: #111 }
 .out, .in { border-radius: 14px; padding: 7px 11px; margin: 5px 0; white-space: pre-wrap;
-  overflow-wrap: anywhere; box-shadow: 0 1px 1px #0002; max-width: 330px; width: fit-content }
+  overflow-wrap: anywhere; display: flow-root; box-shadow: 0 1px 1px #0002;
+  max-width: 330px; width: fit-content }
 .out { background: #e3fdcb; margin-left: auto }
 .in { background: #fff }
 blockquote { margin: 3px 0; padding: 3px 8px; background: #e9f2fb; border-left: 3px solid #3a8ee0;
