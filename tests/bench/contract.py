@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 import venv
 from collections.abc import Iterator, Sequence
@@ -99,7 +98,7 @@ def _wait(url: str) -> None:
         try:
             with urllib.request.urlopen(url, timeout=10):
                 return
-        except (urllib.error.URLError, ConnectionError):
+        except OSError:
             time.sleep(0.2)
     raise SystemExit(f"{url} doesn't come")
 
