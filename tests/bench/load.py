@@ -34,6 +34,8 @@ class Measured:
     health: list[float] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     resident_mb: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+    cpu_s: float = 0.0
 
 
 def main() -> int:
@@ -51,20 +53,19 @@ def main() -> int:
     ):
         alone = asyncio.run(load(address, 1, min(10.0, chosen.seconds)))
         many = asyncio.run(load(address, chosen.connections, chosen.seconds))
-    return report(alone, many, chosen.seconds)
+    return report(alone, many)
 
 
-def report(alone: tuple[Measured, float], many: tuple[Measured, float], seconds: float) -> int:
+def report(one: Measured, all_: Measured) -> int:
     """Prints what was measured; 0 when the bars are met."""
-    (one, one_cpu_s), (all_, cpu_s) = alone, many
-    cost_s = one_cpu_s / max(1, len(one.took))
+    cost_s = one.cpu_s / max(1, len(one.took))
     cores = len(os.sched_getaffinity(0))
-    rate, best = len(all_.took) / seconds, cores / cost_s
+    rate, best = len(all_.took) / all_.seconds, cores / cost_s
     health_ms = 1000 * at(all_.health, 0.99)
     print(f"one at a time   p50 {1000 * at(one.took, 0.5):.0f} ms, CPU {1000 * cost_s:.0f} ms each")
     print(f"many at once    {rate:.1f} questions/s, p95 {at(all_.took, 0.95):.2f} s")
     print(f"  of the most   {rate / best:.2f} ({cores} cores / CPU time; goal {SHARE})")
-    print(f"  CPU           {1000 * cpu_s / max(1, len(all_.took)):.0f} ms a question")
+    print(f"  CPU           {1000 * all_.cpu_s / max(1, len(all_.took)):.0f} ms a question")
     print(f"  errors        {len(all_.errors)} {all_.errors[:3] or ''}")
     print(
         f"  /healthz      p99 {health_ms:.0f} ms of {len(all_.health)} (bar {MOST_HEALTH_MS:.0f})"
@@ -75,9 +76,10 @@ def report(alone: tuple[Measured, float], many: tuple[Measured, float], seconds:
     return int(bool(all_.errors) or health_ms > MOST_HEALTH_MS)
 
 
-async def load(address: str, connections: int, seconds: float) -> tuple[Measured, float]:
-    """Asks for so long; also gives the CPU time that the server took, in seconds."""
-    measured, before, ends = Measured(), _cpu_s(), time.monotonic() + seconds
+async def load(address: str, connections: int, seconds: float) -> Measured:
+    """Asks for so long, and waits for the last answers."""
+    measured, before, began = Measured(), _cpu_s(), time.monotonic()
+    ends = began + seconds
     asked = questions()
     limits = httpx.Limits(max_connections=connections + 1)
     headers = {"Authorization": f"Bearer {KEY}"}
@@ -86,7 +88,9 @@ async def load(address: str, connections: int, seconds: float) -> tuple[Measured
     ) as client:
         askers = [_ask(client, asked, ends, measured) for _ in range(connections)]
         await asyncio.gather(_watch(client, ends, measured), *askers)
-    return measured, _cpu_s() - before
+    measured.seconds = time.monotonic() - began
+    measured.cpu_s = _cpu_s() - before
+    return measured
 
 
 async def _ask(
