@@ -7,9 +7,9 @@ from typing import cast
 
 import pytest
 
+from newsroom import BRIDGE, LIBRARY, Newsroom, newsroom, serving
 from rag.errors import StoreUnavailable
 from rag.types import Article
-from test_api import BRIDGE, LIBRARY, Newsroom, newsroom, serving
 
 pytestmark = pytest.mark.browser
 sync_api = pytest.importorskip("playwright.sync_api")

@@ -63,7 +63,7 @@ def installed(environment: Path) -> list[str]:
     command = environment / "bin" / "st"
     if not command.exists():
         venv.create(environment, with_pip=True)
-        pip = [environment / "bin" / "python", "-m", "pip", "install", "-qq", PINNED]
+        pip = [str(environment / "bin" / "python"), "-m", "pip", "install", "-qq", PINNED]
         subprocess.run(pip, check=True)
     return [str(command)]
 
