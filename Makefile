@@ -52,8 +52,8 @@ test: $(DEV) ## format, lint, types, import contracts and all tests that need no
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/pytest -m "not live" --hypothesis-profile=ci
 
-bench: $(DEV) $(PEERS) ## speed, quality beside other libraries, and growth to 100,000 passages
-	@status=0; for part in speed peers scale; do \
+bench: $(DEV) $(PEERS) ## speed, other libraries, 100,000 passages, many at once, the HTTP contract
+	@status=0; for part in speed peers scale load contract; do \
 	    $(BIN)/python tests/bench/$$part.py || status=1; \
 	done; exit $$status
 

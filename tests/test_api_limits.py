@@ -14,6 +14,7 @@ from bot import logs
 from bot.api import edge
 from newsroom import Newsroom, client_of, newsroom, serving
 from rag import errors
+from rag.types import Question
 from test_api import problem
 
 BRIDGE = {"question": "bridge"}
@@ -236,12 +237,11 @@ async def test_the_work_behind_a_request_logs_under_its_id(
 ) -> None:
     seen: list[str] = []
     asked = room.question
-    monkeypatch.setattr(
-        Newsroom,
-        "question",
-        lambda self, *args, **kwargs: (seen.append(logs.request_id.get()), asked(*args, **kwargs))[
-            1
-        ],
-    )
+
+    def question(self: Newsroom, text: str, *args: Any, **kwargs: Any) -> Question:
+        seen.append(logs.request_id.get())
+        return asked(text, *args, **kwargs)
+
+    monkeypatch.setattr(Newsroom, "question", question)
     await client.post("/v1/ask", json=BRIDGE, headers={"X-Request-ID": "req-42"})
     assert seen == ["req-42"]

@@ -1,10 +1,10 @@
 """Keys that are kept as hashes, and rates that hold across processes."""
 
+import time
 from pathlib import Path
 
 import pytest
 
-from bot import keys
 from bot.keys import Key, Keys, Rates
 from bot.people import FILE_NAME, People
 from rag.errors import BadSettings
@@ -74,7 +74,7 @@ def test_a_quota_is_used_up_and_comes_back_bit_by_bit(
     people: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [1_000.0]
-    monkeypatch.setattr(keys.time, "time", lambda: now[0])
+    monkeypatch.setattr(time, "time", lambda: now[0])
     rates = Rates(people)
     assert [rates.take("a", 3).left for _ in range(3)] == [2, 1, 0]
     refused = rates.take("a", 3)

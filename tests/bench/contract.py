@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 import venv
 from collections.abc import Iterator, Sequence
@@ -64,7 +63,7 @@ def installed(environment: Path) -> list[str]:
     command = environment / "bin" / "st"
     if not command.exists():
         venv.create(environment, with_pip=True)
-        pip = [environment / "bin" / "python", "-m", "pip", "install", "-qq", PINNED]
+        pip = [str(environment / "bin" / "python"), "-m", "pip", "install", "-qq", PINNED]
         subprocess.run(pip, check=True)
     return [str(command)]
 
@@ -99,7 +98,7 @@ def _wait(url: str) -> None:
         try:
             with urllib.request.urlopen(url, timeout=10):
                 return
-        except (urllib.error.URLError, ConnectionError):
+        except OSError:
             time.sleep(0.2)
     raise SystemExit(f"{url} doesn't come")
 
