@@ -15,7 +15,7 @@ PAGES := tests/data/sample/pages
 PATIENTLY = sh .ci/patiently
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test bench measure fit lock clean
+.PHONY: help venv demo test bench measure prove fit lock clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -69,6 +69,9 @@ measure: export WENBAO_HOME := .wenbao/measure
 measure: export WENBAO_MODEL_CACHE := .wenbao/models
 measure: $(RUNTIME) ## ask the test half of the sample questions and print every measure
 	@$(BIN)/wenbao evaluate tests/data/sample/questions.test.jsonl --corpus $(PAGES)
+
+prove: $(DEV) ## perform the image's install in an empty environment, start what the units start
+	@PYTHONPATH=tests $(BIN)/python tests/bench/deploy.py
 
 fit: $(DEV) ## fit what decides answers, on the tuning half of the sample questions
 	@$(BIN)/python tests/bench/fit.py
