@@ -321,6 +321,17 @@ class FragmentJson(Outgoing):
     model_config = ConfigDict(title="Fragment")
 
 
+class PrintingJson(Outgoing):
+    """Another article that prints the same text."""
+
+    article_id: str
+    title: str
+    date: str
+    source: str
+
+    model_config = ConfigDict(title="Printing")
+
+
 class ArticleJson(Outgoing):
     """What is known of an article, without its text."""
 
@@ -331,6 +342,7 @@ class ArticleJson(Outgoing):
     date: str = Field(description='ISO 8601, or "" where the page gives none.')
     source: str
     fragments: list[FragmentJson]
+    also_in: list[PrintingJson]
 
     model_config = ConfigDict(title="Article", json_schema_extra={"example": _ARTICLE})
 

@@ -22,7 +22,7 @@ PAGE = SAMPLE / "pages" / "p01.txt"
 KILNS = "what did Rao Jianzhang propose for the old kiln sites in Fuliang?"
 HEAVY = ("chromadb", "torch", "onnxruntime", "fastapi", "telegram", "langchain", "transformers")
 ARTICLE_KEYS = ["article_id", "title", "subtitle", "byline", "date", "source", "text", "fragments",
-                "path"]  # fmt: skip
+                "path", "also_in"]  # fmt: skip
 
 
 class Shell:
@@ -102,6 +102,7 @@ def test_pages_are_ingested_listed_and_removed(new: Shell) -> None:
     added = new.json("ingest", PAGE, "--json")
     assert list(added) == [
         *("added", "updated", "unchanged", "removed", "failed", "articles", "passages", "seconds"),
+        "moved",
     ]
     assert (added["added"], added["articles"], added["failed"]) == (4, 4, [])
     again = new("ingest", PAGE)
@@ -143,6 +144,20 @@ def test_parse_gives_the_articles_and_stores_nothing(new: Shell, tmp_path: Path)
     assert plain.returncode == 0
     assert parsed[0]["title"] in plain.stdout
     assert not (tmp_path / "new").exists()
+
+
+def test_a_dry_run_needs_no_model_and_stores_nothing(new: Shell) -> None:
+    told = new("ingest", "--dry-run", PAGE)
+    assert told.returncode == 0
+    assert "would be: 4 added, 0 updated, 0 unchanged, 0 removed: 0 articles" in told.stdout
+    assert new.rows("articles", "--json") == []
+
+
+@pytest.mark.parametrize("command", ["parse", "ingest"])
+def test_a_private_address_is_refused_in_one_sentence(new: Shell, command: str) -> None:
+    more = ["--dry-run"] if command == "ingest" else []
+    said = complaint(new(command, *more, "http://127.0.0.1:9/page.html"), 1)
+    assert "leads to a private address" in said
 
 
 def test_an_answer_in_json_is_the_answer_of_the_interface(answer: Any, sample_app: App) -> None:

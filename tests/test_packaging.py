@@ -16,18 +16,22 @@ PACKAGES = ("bot", "rag", "embeddings")
 # Importing one of these takes a tenth of a second or more: none may be needed for `--help`.
 HEAVY = (
     "chromadb",
+    "docx",
     "fastapi",
     "langchain",
     "langchain_core",
     "langchain_openai",
+    "lxml",
     "onnx",
     "onnxruntime",
     "openai",
+    "pypdfium2",
     "pypinyin",
     "sentence_transformers",
     "telegram",
     "tokenizers",
     "torch",
+    "trafilatura",
     "transformers",
     "uvicorn",
 )

@@ -57,7 +57,7 @@ def test_an_article_in_a_list_has_all_but_its_text() -> None:
     whole = render.article_json(ARTICLE, with_text=True)
     assert list(whole) == [
         *("article_id", "title", "subtitle", "byline", "date", "source", "text", "fragments"),
-        "path",
+        *("path", "also_in"),
     ]
     assert whole["fragments"] == [{"start": 10, "end": 60}, {"start": 90, "end": 120}]
     listed = render.article_json(ARTICLE, with_text=False)
