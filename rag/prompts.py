@@ -4,7 +4,9 @@ The passages are data between tags, numbered; the rules say that nothing in them
 Sentences that speak to a machine rather than a reader are left out of them (orders.py).
 """
 
+import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from rag import markers, orders
@@ -68,6 +70,21 @@ _SCHEMA: dict[str, Any] = {
         },
     },
 }
+
+
+def is_echo(text: str) -> bool:
+    """Whether a sentence repeats what we tell a model, six words or more of it."""
+    return not _runs(text).isdisjoint(_own_runs())
+
+
+@lru_cache(maxsize=1)
+def _own_runs() -> frozenset[tuple[str, ...]]:
+    return _runs(f"{_RULES} {_PLAIN} {_SHAPED}")
+
+
+def _runs(text: str) -> frozenset[tuple[str, ...]]:
+    words = re.findall(r"[a-z]+", text.lower())
+    return frozenset(zip(*(words[i:] for i in range(6)), strict=False))
 
 
 def messages(question: str, language: Language, hits: Sequence[Hit]) -> Messages:

@@ -2,13 +2,15 @@
 
 Every name, number and date of a statement must stand in what is cited for it, in either script and
 any notation, and its tokens must find their like there. A statement that names the wrong passage is
-given the right one; one that none supports has no support. Reads the tokens that are stored, so
-only the statement is embedded. Does not cover what isn't a matter of words: a denial, an irony, two
-names that have changed places.
+given the right one; one that none supports has no support, nor has one that rests on what has
+nothing to do with the question: so orders in an article would be answered. Reads the tokens that
+are stored, so only the statement is embedded. Does not cover what isn't a matter of words: a
+denial, an irony, two names that have changed places.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,12 +27,14 @@ from rag.terms import Concept
 from rag.types import Article
 
 Read = Callable[[str], Sequence[Concept]]  # a text -> what it speaks of
+Chances = Mapping[tuple[str, int, int], float]  # article, start, end -> that it answers
 Floats = NDArray[np.float32]
 
 LEAST = 0.6  # how well a statement must be borne out by one place. Source: DECISIONS.md
 WORDS = 0.3  # what all its words are worth there, beside token matches
 HELD = 0.4  # what all facts are worth beside token matches, in choosing a sentence
 JOINS = 0.08  # token match that a further sentence must add
+RELEVANT = 0.008  # chance that a sentence answers, below which nothing is said on its word
 KEPT = 0.94  # of a sentence's token match that its clauses must keep to be quoted alone
 LOST = 0.25  # token match that no token may lose by that
 MOST = 3  # sentences cited for a statement
@@ -42,7 +46,7 @@ _LOOSE = "，,；;：:、 "  # what a quote doesn't end with
 class Place:
     """A sentence of a passage, or clauses of one: `article.text[start:end] == text`.
 
-    `heard` is the text with the years that its words stand for.
+    `heard` is the text with the years that its words stand for; `chance` that it answers.
     """
 
     passage: int
@@ -50,6 +54,7 @@ class Place:
     end: int
     text: str
     heard: str
+    chance: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,7 @@ class Shown:
         embedder: Embedder,
         read: Read,
         question: str = "",
+        chances: Chances = MappingProxyType({}),
     ) -> None:
         self._matches = matches
         self._articles = articles
@@ -78,7 +84,7 @@ class Shown:
         self._read = read
         self._question = question
         self._tokens = [unit(match.tokens).T for match in matches]
-        self._places = [list(_places(n, match)) for n, match in enumerate(matches)]
+        self._places = [list(_places(n, match, chances)) for n, match in enumerate(matches)]
 
     def supports(self, statement: Statement) -> tuple[Support, ...]:
         """The spans that a statement rests on; none if there are none."""
@@ -124,6 +130,8 @@ class Shown:
         holds = np.array([[f.stands_in(p.heard) for f in said.facts] for p in places], bool)
         share = holds.mean(axis=1) if said.facts else np.zeros(len(places))
         best = int(np.argmax(rows.mean(axis=1) + HELD * share))
+        if places[best].chance < RELEVANT:
+            return []
         article = self._article(places[best])
         front = f"{article.title} {article.subtitle} {article.date}"
         missing = [
@@ -173,7 +181,8 @@ class Shown:
     def _part(self, place: Place, start: int, end: int) -> Place:
         article = self._article(place)
         text = article.text[start:end]
-        return Place(place.passage, start, end, text, facts.dated(text, article.date))
+        heard = facts.dated(text, article.date)
+        return Place(place.passage, start, end, text, heard, place.chance)
 
     def _row(self, said: _Said, place: Place) -> Floats:
         """For each token of a statement its best match in a place, 0 to 1.
@@ -196,14 +205,15 @@ class Shown:
         return self._articles[self._matches[place.passage].hit.passage.article_id]
 
 
-def _places(n: int, match: Match) -> Iterator[Place]:
+def _places(n: int, match: Match, chances: Chances) -> Iterator[Place]:
     """The sentences of a passage that speak to a reader."""
     passage = match.hit.passage
     for start, end in chunking.sentences(passage.text):
         text = passage.text[start:end]
         if not orders.is_order(text):
             heard = facts.dated(text, passage.date)
-            yield Place(n, passage.start + start, passage.start + end, text, heard)
+            at = (passage.article_id, passage.start + start, passage.start + end)
+            yield Place(n, at[1], at[2], text, heard, chances.get(at, 1.0))
 
 
 def _clauses(place: Place) -> list[Span]:
