@@ -134,7 +134,7 @@ PIECES = [
 REPLIES = st.lists(st.sampled_from(PIECES) | st.text(max_size=5), max_size=12).map(" ".join)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(reply=REPLIES, lang=st.sampled_from(["zh", "en"]))
 def test_whatever_a_model_writes_every_citation_is_exact(
     sample_app: App, reply: str, lang: str
