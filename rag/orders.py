@@ -7,9 +7,11 @@ the prompt and the checks of support.py, which rest on nothing of the kind.
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from rag.chunking import sentences
 
+_ORDINARY = re.compile(r"[\n\t\x20-\x7e㐀-鿿，。、；：？！“”‘’（）《》—…％·]*")
 LEFT_OUT = "[…]"
 
 _ENGLISH = (
@@ -67,6 +69,7 @@ _ORDER = re.compile(
 )
 
 
+@lru_cache(maxsize=8192)  # sentences of pages that are asked about again and again
 def is_order(sentence: str) -> bool:
     """Whether a sentence speaks to a language model, as far as its words tell."""
     return _ORDER.search(visible(sentence)) is not None
@@ -86,6 +89,8 @@ def withheld(text: str) -> str:
 
 def visible(text: str) -> str:
     """A text in plain width, without characters that can't be seen; line ends stay."""
+    if _ORDINARY.fullmatch(text):
+        return text
     kept = (c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cf", "Cc", "Co"))
     return "".join(unicodedata.normalize("NFKC", c) if _is_disguise(c) else c for c in kept)
 

@@ -30,7 +30,8 @@ Read = Callable[[str], Sequence[Concept]]  # a text -> what it speaks of
 Chances = Mapping[tuple[str, int, int], float]  # article, start, end -> that it answers
 Floats = NDArray[np.float32]
 
-LEAST = 0.6  # how well a statement must be borne out by one place. Source: DECISIONS.md
+LEAST = 0.62  # how well one place must bear a statement out. Source: DECISIONS.md
+LEAST_OWN = 0.72  # the same where both are in the same script: then more of it meets
 WORDS = 0.3  # what all its words are worth there, beside token matches
 HELD = 0.4  # what all facts are worth beside token matches, in choosing a sentence
 JOINS = 0.15  # token match that a further sentence must add
@@ -64,6 +65,7 @@ class _Said:
     tokens: Floats
     facts: tuple[Fact, ...]
     words: tuple[Fact, ...]
+    is_latin: bool
 
 
 class Shown:
@@ -99,10 +101,11 @@ class Shown:
     def _said(self, text: str) -> _Said:
         tokens = unit(self._embedder.embed_query(text).tokens)
         concepts = self._read(text)
-        is_latin = all(_is_latin(match.hit.passage.text) for match in self._matches)
-        found = facts.facts(text, concepts, same_script=is_latin and _is_latin(text))
+        is_latin = _is_latin(text)
+        only_latin = is_latin and all(_is_latin(m.hit.passage.text) for m in self._matches)
+        found = facts.facts(text, concepts, same_script=only_latin)
         words = tuple(Fact(concept) for concept in concepts if concept.solid)
-        return _Said(tokens, tuple(found), words)
+        return _Said(tokens, tuple(found), words, is_latin)
 
     def _candidates(self, statement: Statement, which: Sequence[int]) -> Iterator[list[Place]]:
         """Where a statement may be supported: in what it quotes, else anywhere in its passages."""
@@ -140,9 +143,16 @@ class Shown:
         chosen, missing = _with_facts(best, holds, missing)
         if not all(self._is_given(said.facts[i], article) for i in missing):
             return []
-        words = [word.stands_in(places[best].heard) for word in said.words]
-        borne_out = float(rows[best].mean()) + WORDS * sum(words) / max(1, len(words))
-        return [places[i] for i in _joined(rows, chosen)] if borne_out >= LEAST else []
+        if not self._is_borne_out(said, rows[chosen], [places[i] for i in chosen]):
+            return []
+        return [places[i] for i in _joined(rows, chosen)]
+
+    def _is_borne_out(self, said: _Said, rows: Floats, chosen: Sequence[Place]) -> bool:
+        """Whether enough of a statement meets its like in the chosen places."""
+        here = [any(word.stands_in(place.heard) for place in chosen) for word in said.words]
+        met = float(rows.max(axis=0).mean()) + WORDS * sum(here) / max(1, len(here))
+        is_own = _is_latin(chosen[0].text) == said.is_latin
+        return met >= (LEAST_OWN if is_own else LEAST)
 
     def _is_given(self, fact: Fact, article: Article) -> bool:
         """Whether a fact is the question's own, and the article speaks of it somewhere."""
