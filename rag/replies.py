@@ -28,6 +28,7 @@ _NEXT = re.compile(  # a sentence ends here, marker and all, and the next one ha
     r"\s*(?=[㐀-鿿“「A-Z])",
     re.IGNORECASE,
 )
+_CLOSED = re.compile(r"[\]】］]")  # without which no line need be looked through again
 _BULLET = re.compile(r"^\s*(?:[-*•·]\s+|\d{1,2}[.)]\s+|\d{1,2}[、）]\s*|[(（]\d{1,2}[)）]\s*)+")
 _SOURCES = re.compile(
     r"^[\s#*]*(?:sources?|references?|citations?|notes?|参考(?:文献|资料)?|来源|引用|出处|注释?)"
@@ -150,7 +151,7 @@ def _rows(reply: str, parts: Iterator[str]) -> Iterator[str]:
         reply += part
         while True:
             row, newline, rest = reply.partition("\n")
-            if cut := _NEXT.search(row):
+            if _CLOSED.search(row) and (cut := _NEXT.search(row)):
                 yield row[: cut.end()]
                 reply = reply[cut.end() :]
             elif newline:
