@@ -254,9 +254,10 @@ async def test_a_server_that_fails_costs_no_answer_and_little_time(
     server.reply = f"{SAID}\n" * 2 + "He would not begin with development [1].\n" * 9
     answerer = with_server.answerer
     plain = ask(sample_app, sample_app.answerer)
+    own_s = 3 * plain.timings_ms["total"] / 1000  # a busy machine is no fault of the model's
     started = time.monotonic()
     found, *pieces, answer = [step async for step in answerer.stream(answerer.question(KILNS))]
-    assert time.monotonic() - started < LIMIT_S + 0.5
+    assert time.monotonic() - started < LIMIT_S + 0.5 + own_s
     assert isinstance(found, Found)
     assert isinstance(answer, Answer)
     note = "The language model is away; these are the passages themselves."
