@@ -46,6 +46,7 @@ demo: $(RUNTIME) ## index the sample pages and ask them three questions
 
 test: $(DEV) ## format, lint, types, import contracts and all tests that need no key
 	@sh .ci/browser
+	@sh .ci/small-model $(BIN)/python
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy

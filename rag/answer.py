@@ -312,7 +312,11 @@ class Answerer:
         if self._model is not None and self._writer is not None:
             assembly = self._assembly(look.articles, question)
             try:
-                for line in self._writer.lines(question, findings, articles):
+                known = {
+                    (c.match.hit.passage.article_id, c.start, c.end): p
+                    for c, p in zip(pool, chances, strict=True)
+                }
+                for line in self._writer.lines(question, findings, articles, known):
                     if piece := assembly.add(line):
                         shown = True
                         yield piece

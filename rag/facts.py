@@ -59,7 +59,8 @@ def facts(statement: str, concepts: Sequence[Concept], *, same_script: bool) -> 
     addresses = _ADDRESS.findall(statement)
     for address in addresses:
         yield Fact(pattern=re.compile(re.escape(_plain(address).rstrip(".,;:"))))
-    yield from _days(_plain(statement))
+    days = dict(_days(_plain(statement)))
+    yield from (Fact(pattern=pattern) for pattern in days.values())
     for concept in concepts:
         if concept.kind == "name":
             if not any(concept.surface in address.lower() for address in addresses):
@@ -68,7 +69,7 @@ def facts(statement: str, concepts: Sequence[Concept], *, same_script: bool) -> 
             is_share = re.search(rf"\b{concept.surface} per ?cent", _plain(statement))
             yield Fact(concept, _tenths(f"{few} percent") if is_share else None, few)
         elif concept.kind == "number" or concept.surface in _MONTHS:
-            yield Fact(concept, _tenths(concept.surface))
+            yield Fact(concept, days.get(concept.surface) or _tenths(concept.surface))
     if same_script:
         for name in _CAPITAL.findall(statement):
             if name.lower() not in STOP_WORDS and name.lower() not in _MONTHS:
@@ -83,21 +84,24 @@ def dated(text: str, date: str) -> str:
     return " ".join([text, *dict.fromkeys(years)])
 
 
-def _days(plain: str) -> Iterator[Fact]:
-    """The days of a normalised text that have a month: 3月5日, 5 March, March 5th."""
+def _days(plain: str) -> Iterator[tuple[str, re.Pattern[str]]]:
+    """The days of a normalised text that have a month, and what finds each: 3月5日, 5 March."""
     for match in _DAY.finditer(plain):
         name = match["before"] or match["behind"]
         month = int(match["month"] or 0) or numbers.MONTHS.index(name) + 1
-        day = int(match["day"] or match["first"] or match["second"])
-        if month < 13 and day < 32:
-            name = numbers.MONTHS[month - 1]
-            yield Fact(
-                pattern=re.compile(
-                    rf"(?<!\d)0?{month} ?月 ?0?{day} ?[日号]|{_han(month)}月{_han(day)}[日号]"
-                    rf"|\b{name} 0?{day}(?!\d)|\b0?{day}(?:st|nd|rd|th)?(?: of)? {name}\b"
-                    rf"|[-/.]0?{month}[-/.]0?{day}(?!\d)"
-                )
-            )
+        said = match["day"] or match["first"] or match["second"]
+        day = int(said)
+        if month > 12 or day > 31:
+            continue
+        name = numbers.MONTHS[month - 1]
+        yield (
+            said,
+            re.compile(
+                rf"(?<!\d)0?{month} ?月 ?0?{day} ?[日号]|{_han(month)}月{_han(day)}[日号]"
+                rf"|\b{name} 0?{day}(?!\d)|\b0?{day}(?:st|nd|rd|th)?(?: of)? {name}\b"
+                rf"|[-/.]0?{month}[-/.]0?{day}(?!\d)"
+            ),
+        )
 
 
 def _han(number: int) -> str:

@@ -205,9 +205,11 @@ class _Run:
             chars += len(part)
             if chars > MAX_CHARS:
                 raise _Unfit("endless")
+            limit = self.left()
+            if not limit:  # parts may come as fast as they are read, for ever
+                raise TimeoutError
             if part:
                 yield part
-            limit = self.left()
         if not chars:
             raise _Unfit("empty")
 

@@ -22,7 +22,7 @@ BRACKETS = re.compile(
 )
 # In parentheses a number may be anything; at the end of a sentence, or named, it is a marker.
 PARENTHESES = re.compile(
-    r"(?<=\S)\s*[(（]\s*(?:"
+    r"(?<=\S)\s{0,3}[(（]\s*(?:"
     rf"(?:see\s+|见)?{_NAMED}[\s:：#]*(?P<named>{_NUMBERS}){_TAIL}"
     r"|(?P<bare>\d{1,2}(?:\s*[,，、;；]\s*\d{1,2})*)"
     r")\s*[)）](?=\s*(?:[。．.!！?？;；(（\ue000]|$))",

@@ -7,9 +7,11 @@ the prompt and the checks of support.py, which rest on nothing of the kind.
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from rag.chunking import sentences
 
+_ORDINARY = re.compile(r"[\n\t\x20-\x7e㐀-鿿，。、；：？！“”‘’（）《》—…％·]*")
 LEFT_OUT = "[…]"
 
 _ENGLISH = (
@@ -35,23 +37,24 @@ _ENGLISH = (
     r"\b(?:call|invoke|run|execute) (?:the )?(?:tool|function|command|code|plugin)\b",
 )
 _CHINESE = (
-    r"(?:忽略|无视|忘[记掉]|不[要用必]理会|抛开|跳过|覆盖|违反|放弃|推翻).{0,12}"
-    r"(?:以上|上述|上面|之前|前面|此前|先前|全部|所有|指令|指示|规则|要求|提示|设定|约束|限制)",
-    r"(?:系统|隐藏|初始|原始|开发者|内部)(?:的)?(?:提示|指令|消息|设定|规则)",
-    r"(?:提示词|提示语|系统消息|系统提示)",
+    r"(?:忽略|无视|忘[记掉]|不[要用必]理会|抛开|违反|推翻|绕过).{0,12}"
+    r"(?:指令|指示|提示词?|设定|约束|规则|(?:以上|上述|上面|之前|前面|此前|先前)的?(?:所有|全部|内容|要求))",
+    r"(?:系统|隐藏|初始|原始|开发者|内部)的?(?:提示(?![音铃])|指令|消息|设定)",
+    r"提示[词语](?:是|全文|原文|内容|[:：，。]|$)|(?:你|您)的(?:提示|指令|规则|设定)",
     r"(?:你|您)(?:现在|从现在起|已经|以后)?(?:是|就是|扮演|变成|成为|不再是)(?:一[个名位])?"
-    r".{0,8}(?:助手|机器人|模型|AI|人工智能|程序|管理员|客服)",
-    r"(?:作为|致|请)(?:一[个名位])?(?:AI|人工智能|语言模型|大模型|模型|助手|机器人|智能体)",
-    r"(?:AI|人工智能|语言模型|大模型|助手|机器人|智能体)(?:必须|应当|应该|务必|请|需要?|注意|[:：，,])",
-    r"新(?:的)?(?:指令|规则|任务|命令|角色)\s*(?:[:：]|如下|是)",
-    r"(?:只|仅|必须|务必|请|一律|统一|直接)(?:用|以|能|可|需|要)?.{0,8}"
-    r"(?:回答|回复|输出|答复|作答|打印|复述|重复)",
-    r"(?:回答|回复|答案|输出|答复)(?:的)?(?:末尾|结尾|开头|前面|后面|里|中|时|必须|一律|改为|改成|为|：)",
-    r"(?:引用|标注|注明)(?:为|成|第|编号|段落)\s*(?:第|\[|【|\d|[一二三四五六七八九十])",
+    r".{0,8}(?:助手|机器人|模型|AI|人工智能|程序|管理员)",
+    r"(?:作为|致|请)(?:一[个名位])?(?:AI|人工智能|语言模型|大模型|模型|聊天机器人|智能体)",
+    r"(?:AI|人工智能|语言模型|大模型|聊天机器人|智能体|模型|助手)(?:必须|务必|请|注意|[:：])",
+    r"新(?:的)?(?:指令|命令|角色)\s*(?:[:：]|如下|是)",
+    r"(?:只|仅|一律|统一|改为|改成|直接)(?:用|以|能|可|需|要)?.{0,8}(?:回答|回复|输出|作答|复述)",
+    r"(?:请|必须|务必|然后|并且?|再).{0,6}(?:输出|复述|打印|逐字)",
+    r"(?:回答|回复|答案|输出)(?:的)?(?:末尾|结尾|开头|最后|前面|后面|里|中|时|必须|一律|改为|改成|[:：]\s*[“\"])",
+    r"(?:引用|标注|注明|出处)(?:为|成|写|编号|段落|一律)*\s*(?:第|\[|【|\d).{0,8}",
+    r"(?:调用|执行|运行)(?:该|这个)?(?:工具|函数|命令|代码|插件)",
     r"(?:越狱|开发者模式|管理员模式|上帝模式|提示注入)",
-    r"(?:附上|加上|插入|嵌入|贴上|添加).{0,16}(?:链接|网址|图片|脚本|标签|代码|二维码)",
-    r"(?:到此为止|以下|以上).{0,6}(?:是|为)?(?:真正的|新的|正式的)(?:指令|问题|任务|要求)",
-    r"(?:文章|段落|材料|资料|引文)(?:到此)?(?:结束|为止|完毕)",
+    r"(?:附上|加上|插入|嵌入|贴上|添加).{0,16}(?:链接|网址|脚本|标签|代码|二维码)",
+    r"(?:以下|以上|下面|接下来).{0,6}(?:是|为)(?:真正的|新的|正式的)(?:指令|问题|任务|要求)",
+    r"(?:段落|引文|材料|上下文)(?:到此)?(?:结束|为止|完毕)",
 )
 _FORMS = (  # how a conversation with a model is written down, and what belongs into no newspaper
     r"^\W{0,6}(?:system|assistant|user|human|developer|系统|助手|用户|开发者)\s*[:：\]】>]",
@@ -66,6 +69,7 @@ _ORDER = re.compile(
 )
 
 
+@lru_cache(maxsize=8192)  # sentences of pages that are asked about again and again
 def is_order(sentence: str) -> bool:
     """Whether a sentence speaks to a language model, as far as its words tell."""
     return _ORDER.search(visible(sentence)) is not None
@@ -85,6 +89,8 @@ def withheld(text: str) -> str:
 
 def visible(text: str) -> str:
     """A text in plain width, without characters that can't be seen; line ends stay."""
+    if _ORDINARY.fullmatch(text):
+        return text
     kept = (c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cf", "Cc", "Co"))
     return "".join(unicodedata.normalize("NFKC", c) if _is_disguise(c) else c for c in kept)
 

@@ -21,13 +21,15 @@ MAX_STATEMENT_CHARS = 600
 
 _MARK = markers.BRACKETS.pattern.replace("?P<numbers>", "?:").replace("?P<quote>", "?:")
 _BEHIND = re.compile(  # markers behind the end of their sentence, which may come once more
-    rf"(?P<end>[。！？!?….]+[”’」』》）)\"]*)(?P<marks>(?:\s*{markers.SLOT.pattern})+)[。.]?"
+    rf"(?P<end>(?<![。！？!?….])[。！？!?….]++[”’」』》）)\"]*+)(?P<marks>(?:\s*{markers.SLOT.pattern})+)[。.]?"
 )
 _NEXT = re.compile(  # a sentence ends here, marker and all, and the next one has begun
-    rf"(?:(?<=[。！？!?….”」』])(?:\s*{_MARK})+[。.]?|(?:\s*{_MARK})+\s*[。！？!?.]+)"
-    r"\s*(?=[㐀-鿿“「A-Z])",
+    rf"(?:(?<=[。！？!?….”」』])(?:\s{{0,3}}{_MARK})+[。.]?"
+    rf"|(?:\s{{0,3}}{_MARK})+\s{{0,3}}[。！？!?.]+)"
+    r"\s{0,3}(?=[㐀-鿿“「A-Z])",
     re.IGNORECASE,
 )
+_CLOSED = re.compile(r"[\]】］]")  # without which no line need be looked through again
 _BULLET = re.compile(r"^\s*(?:[-*•·]\s+|\d{1,2}[.)]\s+|\d{1,2}[、）]\s*|[(（]\d{1,2}[)）]\s*)+")
 _SOURCES = re.compile(
     r"^[\s#*]*(?:sources?|references?|citations?|notes?|参考(?:文献|资料)?|来源|引用|出处|注释?)"
@@ -38,8 +40,8 @@ _THOUGHT = re.compile(r"^\s*<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL | re.
 _THINKS = re.compile(r"^\s*<(?:t(?:h(?:i(?:n(?:k(?:i(?:n(?:g?)?)?)?)?)?)?)?)?(?:$|>)", re.I)
 _FENCE = re.compile(r"^\s*```\w*\s*")
 _ARRAY = re.compile(r'"statements"\s*:\s*\[')
-_IMAGE = re.compile(r"!\[[^\]]*\](?:\([^)]*\)|\[[^\]]*\])")
-_LINK = re.compile(r"\[([^\]]*)\](?:\([^)]*\)|\[[^\]\d]+\])")
+_IMAGE = re.compile(r"!\[[^\]]{0,200}\](?:\([^)]{0,500}\)|\[[^\]]{0,200}\])")
+_LINK = re.compile(r"\[([^\]]{0,200})\](?:\([^)]{0,500}\)|\[[^\]\d]{1,200}\])")
 _TAG = re.compile(r"<[/!?a-zA-Z][^<>]*>")
 _MARKUP = re.compile(r"\*\*|__|~~|`+|^\s*(?:#{1,6}|>+|\|)\s+", re.MULTILINE)
 
@@ -150,7 +152,7 @@ def _rows(reply: str, parts: Iterator[str]) -> Iterator[str]:
         reply += part
         while True:
             row, newline, rest = reply.partition("\n")
-            if cut := _NEXT.search(row):
+            if _CLOSED.search(row) and (cut := _NEXT.search(row)):
                 yield row[: cut.end()]
                 reply = reply[cut.end() :]
             elif newline:

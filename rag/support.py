@@ -2,13 +2,15 @@
 
 Every name, number and date of a statement must stand in what is cited for it, in either script and
 any notation, and its tokens must find their like there. A statement that names the wrong passage is
-given the right one; one that none supports has no support. Reads the tokens that are stored, so
-only the statement is embedded. Does not cover what isn't a matter of words: a denial, an irony, two
-names that have changed places.
+given the right one; one that none supports has no support, nor has one that rests on what has
+nothing to do with the question: so orders in an article would be answered. Reads the tokens that
+are stored, so only the statement is embedded. Does not cover what isn't a matter of words: a
+denial, an irony, two names that have changed places.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,12 +27,15 @@ from rag.terms import Concept
 from rag.types import Article
 
 Read = Callable[[str], Sequence[Concept]]  # a text -> what it speaks of
+Chances = Mapping[tuple[str, int, int], float]  # article, start, end -> that it answers
 Floats = NDArray[np.float32]
 
-LEAST = 0.6  # how well a statement must be borne out by one place. Source: DECISIONS.md
+LEAST = 0.62  # how well one place must bear a statement out. Source: DECISIONS.md
+LEAST_OWN = 0.72  # the same where both are in the same script: then more of it meets
 WORDS = 0.3  # what all its words are worth there, beside token matches
 HELD = 0.4  # what all facts are worth beside token matches, in choosing a sentence
-JOINS = 0.08  # token match that a further sentence must add
+JOINS = 0.15  # token match that a further sentence must add
+RELEVANT = 0.008  # chance that a sentence answers, below which nothing is said on its word
 KEPT = 0.94  # of a sentence's token match that its clauses must keep to be quoted alone
 LOST = 0.25  # token match that no token may lose by that
 MOST = 3  # sentences cited for a statement
@@ -42,7 +47,7 @@ _LOOSE = "，,；;：:、 "  # what a quote doesn't end with
 class Place:
     """A sentence of a passage, or clauses of one: `article.text[start:end] == text`.
 
-    `heard` is the text with the years that its words stand for.
+    `heard` is the text with the years that its words stand for; `chance` that it answers.
     """
 
     passage: int
@@ -50,6 +55,7 @@ class Place:
     end: int
     text: str
     heard: str
+    chance: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,7 @@ class _Said:
     tokens: Floats
     facts: tuple[Fact, ...]
     words: tuple[Fact, ...]
+    is_latin: bool
 
 
 class Shown:
@@ -71,6 +78,7 @@ class Shown:
         embedder: Embedder,
         read: Read,
         question: str = "",
+        chances: Chances = MappingProxyType({}),
     ) -> None:
         self._matches = matches
         self._articles = articles
@@ -78,7 +86,7 @@ class Shown:
         self._read = read
         self._question = question
         self._tokens = [unit(match.tokens).T for match in matches]
-        self._places = [list(_places(n, match)) for n, match in enumerate(matches)]
+        self._places = [list(_places(n, match, chances)) for n, match in enumerate(matches)]
 
     def supports(self, statement: Statement) -> tuple[Support, ...]:
         """The spans that a statement rests on; none if there are none."""
@@ -93,10 +101,11 @@ class Shown:
     def _said(self, text: str) -> _Said:
         tokens = unit(self._embedder.embed_query(text).tokens)
         concepts = self._read(text)
-        is_latin = all(_is_latin(match.hit.passage.text) for match in self._matches)
-        found = facts.facts(text, concepts, same_script=is_latin and _is_latin(text))
+        is_latin = _is_latin(text)
+        only_latin = is_latin and all(_is_latin(m.hit.passage.text) for m in self._matches)
+        found = facts.facts(text, concepts, same_script=only_latin)
         words = tuple(Fact(concept) for concept in concepts if concept.solid)
-        return _Said(tokens, tuple(found), words)
+        return _Said(tokens, tuple(found), words, is_latin)
 
     def _candidates(self, statement: Statement, which: Sequence[int]) -> Iterator[list[Place]]:
         """Where a statement may be supported: in what it quotes, else anywhere in its passages."""
@@ -124,6 +133,8 @@ class Shown:
         holds = np.array([[f.stands_in(p.heard) for f in said.facts] for p in places], bool)
         share = holds.mean(axis=1) if said.facts else np.zeros(len(places))
         best = int(np.argmax(rows.mean(axis=1) + HELD * share))
+        if places[best].chance < RELEVANT:
+            return []
         article = self._article(places[best])
         front = f"{article.title} {article.subtitle} {article.date}"
         missing = [
@@ -132,9 +143,16 @@ class Shown:
         chosen, missing = _with_facts(best, holds, missing)
         if not all(self._is_given(said.facts[i], article) for i in missing):
             return []
-        words = [word.stands_in(places[best].heard) for word in said.words]
-        borne_out = float(rows[best].mean()) + WORDS * sum(words) / max(1, len(words))
-        return [places[i] for i in _joined(rows, chosen)] if borne_out >= LEAST else []
+        if not self._is_borne_out(said, rows[chosen], [places[i] for i in chosen]):
+            return []
+        return [places[i] for i in _joined(rows, chosen)]
+
+    def _is_borne_out(self, said: _Said, rows: Floats, chosen: Sequence[Place]) -> bool:
+        """Whether enough of a statement meets its like in the chosen places."""
+        here = [any(word.stands_in(place.heard) for place in chosen) for word in said.words]
+        met = float(rows.max(axis=0).mean()) + WORDS * sum(here) / max(1, len(here))
+        is_own = _is_latin(chosen[0].text) == said.is_latin
+        return met >= (LEAST_OWN if is_own else LEAST)
 
     def _is_given(self, fact: Fact, article: Article) -> bool:
         """Whether a fact is the question's own, and the article speaks of it somewhere."""
@@ -173,7 +191,8 @@ class Shown:
     def _part(self, place: Place, start: int, end: int) -> Place:
         article = self._article(place)
         text = article.text[start:end]
-        return Place(place.passage, start, end, text, facts.dated(text, article.date))
+        heard = facts.dated(text, article.date)
+        return Place(place.passage, start, end, text, heard, place.chance)
 
     def _row(self, said: _Said, place: Place) -> Floats:
         """For each token of a statement its best match in a place, 0 to 1.
@@ -196,14 +215,15 @@ class Shown:
         return self._articles[self._matches[place.passage].hit.passage.article_id]
 
 
-def _places(n: int, match: Match) -> Iterator[Place]:
+def _places(n: int, match: Match, chances: Chances) -> Iterator[Place]:
     """The sentences of a passage that speak to a reader."""
     passage = match.hit.passage
     for start, end in chunking.sentences(passage.text):
         text = passage.text[start:end]
         if not orders.is_order(text):
             heard = facts.dated(text, passage.date)
-            yield Place(n, passage.start + start, passage.start + end, text, heard)
+            at = (passage.article_id, passage.start + start, passage.start + end)
+            yield Place(n, at[1], at[2], text, heard, chances.get(at, 1.0))
 
 
 def _clauses(place: Place) -> list[Span]:

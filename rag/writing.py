@@ -15,11 +15,20 @@ from rag.citations import Line
 from rag.llm import Llm
 from rag.replies import Statement, statements
 from rag.retrieve import Findings, Match, Retriever
-from rag.support import Shown
+from rag.support import Chances, Shown
 from rag.types import Article, Language, Question
 
 log = logging.getLogger(__name__)
 
+# Words that tell English from what is written with the same letters.
+_ENGLISH = frozenset(
+    "the of in to and for is was are were by with on at from that be it as per will has have had"
+    " its their or each this which not".split()
+)
+_OTHER = frozenset(
+    "le la les du un une est et dans pour sur avec qui que der das und ein eine ist nicht mit für"
+    " von zu auf el los las una por con para del es y il lo di che per è são não uma os".split()
+)
 _ASIDE = re.compile(r"[(（][^()（）]*[)）]|“[^”]*”|《[^》]*》|「[^」]*」|\"[^\"]*\"")
 
 
@@ -33,9 +42,15 @@ class Writer:
         self.counts: Counter[str] = Counter(kept=0, repaired=0, dropped=0)
 
     def lines(
-        self, question: Question, findings: Findings, articles: Mapping[str, Article]
+        self,
+        question: Question,
+        findings: Findings,
+        articles: Mapping[str, Article],
+        chances: Chances,
     ) -> Iterator[Line]:
         """The lines of an answer as they are written; none if the model has none.
+
+        `chances` are those of the sentences that may answer.
 
         Raises:
             LlmUnavailable: while they are read, if the model fails.
@@ -43,7 +58,8 @@ class Writer:
         matches = [m for m in findings.matches if m.hit.passage.article_id in articles]
         matches = matches[: question.top_k]
         hits = [match.hit for match in matches]
-        shown = Shown(matches, articles, self._embedder, self._retriever.concepts, question.text)
+        read = self._retriever.concepts
+        shown = Shown(matches, articles, self._embedder, read, question.text, chances)
         reply = self._model.stream(
             prompts.messages(question.text, question.language, hits),
             prompts.shaped(question.text, question.language, hits),
@@ -55,7 +71,8 @@ class Writer:
     def _line(
         self, statement: Statement, language: Language, shown: Shown, matches: Sequence[Match]
     ) -> Line | None:
-        supports = shown.supports(statement) if is_in(language, statement.text) else ()
+        is_ours = is_in(language, statement.text) and not prompts.is_echo(statement.text)
+        supports = shown.supports(statement) if is_ours else ()
         if not supports:
             self.counts["dropped"] += 1
             log.info("dropped a sentence that no shown passage supports")
@@ -74,7 +91,11 @@ def is_in(language: Language, text: str) -> bool:
     """Whether a sentence is in a language, whatever it quotes or puts in parentheses."""
     own = _ASIDE.sub("", text)
     chinese = len(re.findall("[㐀-鿿]", own))
-    latin = len(re.findall(r"[A-Za-z]{2,}", own))
+    latin = [word.lower() for word in re.findall(r"[^\W\d_㐀-鿿]+", own)]
     if not chinese and not latin:
         return True
-    return chinese > latin if language == "zh" else latin >= chinese
+    if language == "zh":
+        return chinese > len(latin)
+    return len(latin) >= chinese and sum(w in _OTHER for w in latin) <= sum(
+        w in _ENGLISH for w in latin
+    )

@@ -3,7 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
@@ -94,17 +94,15 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        try:
+        with suppress(OSError):  # the client has gone
             for event in self._events(reply):
                 self._write(event.encode())
                 self.chat.sent += 1
-        except OSError:
-            return
-        if self.chat.mood == "stops half way":
-            self.close_connection = True
-            return
-        self._write(b"data: [DONE]\n\n")
-        self.wfile.write(b"0\r\n\r\n")
+            if self.chat.mood == "stops half way":
+                self.close_connection = True
+                return
+            self._write(b"data: [DONE]\n\n")
+            self.wfile.write(b"0\r\n\r\n")
 
     def _write(self, data: bytes) -> None:
         self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))

@@ -1,6 +1,5 @@
 """The path of a question over the sample pages, with the default model: quotes, refusals, doors."""
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,17 +8,14 @@ import pytest
 
 from bot.settings import Settings
 from bot.wiring import App, open_app
-from chat_server import ChatServer, Mood, chat_server
 from conftest import SAMPLE
-from fakes import ScriptedLlm
 from rag import evaluate
 from rag.answer import MAX_TOP_K, Answerer, is_chinese
 from rag.errors import ArticleNotFound, QuestionRejected
 from rag.glossary import open_glossary
-from rag.llm import Llm
 from rag.questions import read_questions
 from rag.retrieve import Findings, Retriever
-from rag.types import Answer, Article, Language, Question
+from rag.types import Answer, Article, Found, Language, Piece, Question
 
 KILNS = "what did Rao Jianzhang propose for the old kiln sites in Fuliang?"
 LUNCH = "织金县有多少名学生在学校吃午饭？"
@@ -290,11 +286,11 @@ class _Meanwhile(Retriever):
         return findings
 
 
-def answerer_of(app: App, then: Callable[[Findings], None], model: Llm | None = None) -> Answerer:
+def answerer_of(app: App, then: Callable[[Findings], None]) -> Answerer:
     glossary = open_glossary(app.settings.models)
     retriever = _Meanwhile(app.records, app.index, app.embedder, glossary.lookup)
     retriever.then = then
-    return Answerer(app.records, retriever, app.embedder, model)
+    return Answerer(app.records, retriever, app.embedder)
 
 
 def test_an_article_that_vanishes_between_search_and_answer_is_not_cited(app: App) -> None:
@@ -334,88 +330,19 @@ def _remove_all(app: App) -> None:
     app.remove(list(articles_of(app)))
 
 
-# --- written answers ------------------------------------------------------------------------------
+# --- an answer as it comes about ------------------------------------------------------------------
 
 
-def nothing_happens(findings: Findings) -> None:
-    pass
-
-
-def test_a_written_answer_cites_the_sentence_that_says_so(sample_app: App) -> None:
-    model = ScriptedLlm("Rao Jianzhang proposed to grade the kiln sites [1]. The sky is blue.")
-    answerer = answerer_of(sample_app, nothing_happens, model)
-    answer = answerer.answer_now(answerer.question(KILNS))
-    assert evaluate.kept_promises(answer, articles_of(sample_app)).problems == ()
-    assert (answer.mode, answer.model, answer.note) == ("written", "scripted", "")
-    assert answer.answer == "Rao Jianzhang proposed to grade the kiln sites. [1]"
-    assert answer.answer_plain == "Rao Jianzhang proposed to grade the kiln sites."
-    assert "饶建章" in quotes(answer)
-    ((_, (_, request)),) = model.asked
-    assert request.count("<passage number=") == len(answer.passages) == 8
-    assert KILNS in request
-
-
-@pytest.mark.parametrize("reply", ["CANNOT_ANSWER", "", "It is so.", "It is so [99].", "77777 [1]"])
-def test_a_reply_without_a_true_sentence_gives_the_extract(sample_app: App, reply: str) -> None:
-    answerer = answerer_of(sample_app, nothing_happens, ScriptedLlm(reply))
-    answer = answerer.answer_now(answerer.question(KILNS))
-    assert answer.mode == "extractive"
-    assert answer.citations == ask(sample_app, KILNS).citations
-
-
-def test_a_refusal_asks_no_model(sample_app: App) -> None:
-    model = ScriptedLlm("Hello [1].")
-    answerer = answerer_of(sample_app, nothing_happens, model)
-    assert answerer.answer_now(answerer.question("hello")).abstained
-    assert model.asked == []
-
-
-@pytest.mark.parametrize(("question", "note"), [(KILNS, "is away"), (LUNCH, "暂时不可用")])
-def test_an_extract_with_a_note_stands_in_for_a_model_that_is_away(
-    sample_app: App, question: str, note: str
-) -> None:
-    answerer = answerer_of(sample_app, nothing_happens, ScriptedLlm())
-    answer = answerer.answer_now(answerer.question(question))
-    assert note in answer.note
-    assert answer.mode == "extractive"
-    assert answer.citations == ask(sample_app, question).citations
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ChatServer]:
-    with chat_server() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def with_server(sample_app: App, server: ChatServer) -> Iterator[App]:
-    """The house as settings wire it to a language model."""
-    changed = {"llm": "openai:small", "llm_base_url": server.url, "llm_timeout_s": 1.0}
-    opened = open_app(sample_app.settings.model_copy(update=changed))
-    ask(opened, KILNS)  # imports LangChain
-    yield opened
-    opened.close()
-
-
-def test_an_answer_is_written_by_the_server_that_settings_name(
-    with_server: App, server: ChatServer
-) -> None:
-    server.mood, server.reply = "answers", "饶建章提出分类施策[1]。"
-    answer = ask(with_server, KILNS)
-    assert (answer.mode, answer.model) == ("written", "small")
-    assert answer.answer == "饶建章提出分类施策。 [1]"
-
-
-@pytest.mark.parametrize("mood", ["fails", "is silent", "dribbles", "talks nonsense", "is empty"])
-def test_a_server_that_fails_costs_no_answer_and_little_time(
-    with_server: App, server: ChatServer, mood: Mood
-) -> None:
-    server.mood = mood
-    started = time.monotonic()
-    answer = ask(with_server, KILNS)
-    assert time.monotonic() - started < 1.0 + 1.5
-    assert (answer.mode, answer.note) == (
-        "extractive",
-        "The language model is away; these are the passages themselves.",
-    )
-    assert answer.citations
+@pytest.mark.parametrize("text", [KILNS, LUNCH, "hello", "what did Beilin district propose?"])
+async def test_an_answer_comes_in_pieces_that_make_it_up(sample_app: App, text: str) -> None:
+    answerer = sample_app.answerer
+    question = answerer.question(text)
+    found, *pieces, answer = [step async for step in answerer.stream(question)]
+    assert isinstance(found, Found)
+    assert isinstance(answer, Answer)
+    assert found.passages == answer.passages
+    assert replace(answer, timings_ms={}) == replace(answerer.answer_now(question), timings_ms={})
+    said = [piece for piece in pieces if isinstance(piece, Piece)]
+    assert "".join(piece.text for piece in said) == answer.answer
+    cited = [citation for piece in said for citation in piece.citations]
+    assert [(c.n, c.quote) for c in cited] == [(c.n, c.quote) for c in answer.citations]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bot import render, render_telegram
 from rag import citations, evaluate
-from rag.citations import Cited, Line, Support
+from rag.citations import Assembly, Cited, Line, Support
 from rag.types import Answer, Article, Citation
 
 FERRY = Article(
@@ -134,10 +134,13 @@ def test_what_looks_like_a_marker_in_an_article_is_none_of_ours() -> None:
         ("a[12]b[3]", "a［12］b［3］"),
         ("[[4]]", "[［4］]"),
         ("[a] [ 1 ] 【1】 (1)", "[a] [ 1 ] 【1】 (1)"),
+        ("![x](http://e.example)", "![x］(http://e.example)"),
+        ("[x][y] [z]: http://e.example", "[x］[y] [z］: http://e.example"),
+        ("<b>5 < 6</b> <!-- --> <?x?>", "‹b>5 < 6‹/b> ‹!-- --> ‹?x?>"),
         ("", ""),
     ],
 )
-def test_only_markers_of_ours_are_disarmed(text: str, expected: str) -> None:
+def test_what_would_be_a_marker_or_markup_is_disarmed(text: str, expected: str) -> None:
     assert citations.unmarked(text) == expected
 
 
@@ -217,6 +220,25 @@ def test_every_answer_keeps_the_promises_of_the_interface(
     assert evaluate.kept_promises(answer, articles).problems == ()
     assert [c.n for c in answer.citations] == list(range(1, len(answer.citations) + 1))
     assert not re.search(r"\[\d+\]", answer.answer_plain)
+
+
+@given(drafts())
+def test_the_pieces_of_an_answer_make_it_up(
+    draft: tuple[dict[str, Article], list[Line]],
+) -> None:
+    articles, lines = draft
+    assembly = Assembly(articles)
+    text, cited = "", list[Citation]()
+    for line in lines:
+        if piece := assembly.add(line):
+            text += piece.text
+            cited += piece.citations
+            marked = {int(n) for n in re.findall(r"\[(\d+)\]", text)}
+            assert marked == {citation.n for citation in cited}
+    whole = assembly.cited()
+    assert whole == citations.assemble(lines, articles)
+    assert whole.text == text
+    assert [(c.n, c.quote) for c in cited] == [(c.n, c.quote) for c in whole.citations]
 
 
 @given(drafts())

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
-from page_server import BUS, ELEVATOR, FERRY, HOSTILE, POLICY, QUOTES, YANTA, Desk, done
 from newsroom import newsroom, serving
+from page_server import BUS, ELEVATOR, FERRY, HOSTILE, POLICY, QUOTES, YANTA, Desk, done
 from visits import PAGE_FILE, Visit, visiting
 
 pytestmark = pytest.mark.browser

@@ -1,0 +1,281 @@
+"""A written answer: checked before it is shown, and an extract wherever a model fails."""
+
+import re
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bot.wiring import App, open_app
+from chat_server import ChatServer, Mood, chat_server
+from fakes import ScriptedLlm
+from rag import citations, evaluate, writing
+from rag.answer import Answerer
+from rag.breaker import FAILURES
+from rag.llm import Llm
+from rag.types import Answer, Article, Found, Language, Piece
+
+KILNS = "what did Rao Jianzhang propose for the old kiln sites in Fuliang?"
+LUNCH = "织金县有多少名学生在学校吃午饭？"
+SAID = "Rao Jianzhang proposed to grade the kiln sites [1]."
+LIMIT_S = 2.0
+
+
+def articles_of(app: App) -> dict[str, Article]:
+    return {article.article_id: article for article in app.records.articles(limit=1000)}
+
+
+def answerer_of(app: App, model: Llm | None) -> Answerer:
+    return Answerer(app.records, app.answerer._retriever, app.embedder, model)
+
+
+def ask(app: App, answerer: Answerer, text: str = KILNS, lang: str = "auto") -> Answer:
+    """The answer, which must keep every promise."""
+    answer = answerer.answer_now(answerer.question(text, lang))
+    assert evaluate.kept_promises(answer, articles_of(app)).problems == ()
+    return answer
+
+
+def quotes(answer: Answer) -> str:
+    return "\n".join(citation.quote for citation in answer.citations)
+
+
+# --- what is kept ---------------------------------------------------------------------------------
+
+
+def test_a_written_answer_cites_the_words_that_say_so(sample_app: App) -> None:
+    model = ScriptedLlm(f"{SAID} The sky is blue.")
+    answerer = answerer_of(sample_app, model)
+    answer = ask(sample_app, answerer)
+    assert (answer.mode, answer.model, answer.note) == ("written", "scripted", "")
+    assert answer.answer == "Rao Jianzhang proposed to grade the kiln sites. [1]"
+    assert answer.answer_plain == "Rao Jianzhang proposed to grade the kiln sites."
+    assert "饶建章" in quotes(answer)
+    ((_, (_, request)),) = model.asked
+    assert request.count("<passage number=") == len(answer.passages) == 8
+    assert KILNS in request
+    assert answerer.written == {"kept": 1, "repaired": 0, "dropped": 1}
+
+
+def test_a_marker_that_points_elsewhere_is_repaired(sample_app: App) -> None:
+    answerer = answerer_of(sample_app, ScriptedLlm(SAID.replace("[1]", "[7]")))
+    answer = ask(sample_app, answerer)
+    assert answer.answer == "Rao Jianzhang proposed to grade the kiln sites. [1]"
+    assert "饶建章" in quotes(answer)
+    assert answerer.written == {"kept": 0, "repaired": 1, "dropped": 0}
+
+
+@pytest.mark.parametrize(
+    "reply", ["CANNOT_ANSWER", " ", "It is so.", "It is so [99].", "77777 [1]", "<html></html>"]
+)
+def test_a_reply_without_a_true_sentence_gives_the_extract(sample_app: App, reply: str) -> None:
+    answer = ask(sample_app, answerer_of(sample_app, ScriptedLlm(reply)))
+    assert answer.mode == "extractive"
+    assert answer.citations == ask(sample_app, sample_app.answerer).citations
+    assert "nothing that the articles bear out" in answer.note
+
+
+def test_a_refusal_asks_no_model(sample_app: App) -> None:
+    model = ScriptedLlm("Hello [1].")
+    assert ask(sample_app, answerer_of(sample_app, model), "hello").abstained
+    assert model.asked == []
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "expected"),
+    [
+        ("en", "Rao Jianzhang (饶建章) of Fuliang (浮梁县) spoke.", True),
+        ("en", "“老年窗口” is kept.", True),
+        ("en", "委员建议保留窗口。", False),
+        ("en", "Le conseil a construit des bancs.", False),
+        ("en", "Der Rat hat die Bank nicht gebaut.", False),
+        ("en", "Reading glasses, magnifiers, wheelchairs", True),
+        ("en", "1,036", True),
+        ("zh", "委员建议推广5G网络。", True),
+        ("zh", "Members proposed it.", False),
+        ("zh", "2024年3月", True),
+    ],
+)
+def test_the_language_of_a_sentence_is_heard(language: Language, text: str, expected: bool) -> None:
+    assert writing.is_in(language, text) is expected
+
+
+# --- whatever a model writes ----------------------------------------------------------------------
+
+PIECES = [
+    *(
+        "[1]",
+        "[2]",
+        "【3】",
+        "(4)",
+        "[1: “分类施策”]",
+        "。",
+        ". ",
+        "\n",
+        "- ",
+        "127",
+        "21.1%",
+        "2030",
+    ),
+    *("Rao Jianzhang proposed to grade the kiln sites", "The county has", "kiln sites", "委员"),
+    *(
+        "应当按“抢救、看护、展示”三个等级分类施策",
+        "127处",
+        "Zhao Qianli",
+        "<b>",
+        "![x](http://e.example)",
+    ),
+    *('{"statements": [', '{"passage": 1, "quote": "饶建章", "text": "Rao spoke."}', "CANNOT", "“"),
+]
+REPLIES = st.lists(st.sampled_from(PIECES) | st.text(max_size=5), max_size=12).map(" ".join)
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(reply=REPLIES, lang=st.sampled_from(["zh", "en"]))
+def test_whatever_a_model_writes_every_citation_is_exact(
+    sample_app: App, reply: str, lang: str
+) -> None:
+    answerer = answerer_of(sample_app, ScriptedLlm(reply or " "))
+    question = answerer.question(KILNS, lang)
+    pieces, answer = [], None
+    for step in answerer._steps(question):
+        if isinstance(step, Piece):
+            pieces.append(step)
+        elif isinstance(step, Answer):
+            answer = step
+    assert answer is not None
+    assert citations.faults(answer, articles_of(sample_app)) == []
+    assert evaluate.kept_promises(answer, articles_of(sample_app)).problems == ()
+    assert not re.search(r"<[a-z/]|\]\(", answer.answer)
+    assert "".join(piece.text for piece in pieces) == answer.answer
+    if answer.mode == "extractive":
+        assert answer.note
+
+
+# --- as it is written -----------------------------------------------------------------------------
+
+
+class _Waiting(ScriptedLlm):
+    """Writes a first sentence, then waits to be let on."""
+
+    def __init__(self, *replies: str) -> None:
+        super().__init__(*replies)
+        self.go_on = threading.Event()
+
+    def stream(self, messages, shaped=None):  # type: ignore[no-untyped-def]
+        first, rest = self.complete(messages).split("\n", 1)
+        yield first + "\n"
+        assert self.go_on.wait(10)
+        yield rest
+
+
+async def test_a_sentence_is_shown_while_the_next_is_written(sample_app: App) -> None:
+    model = _Waiting(f"{SAID}\nHe would not begin with development [1].")
+    answerer = answerer_of(sample_app, model)
+    steps = answerer.stream(answerer.question(KILNS))
+    assert isinstance(await anext(steps), Found)
+    first = await anext(steps)
+    assert isinstance(first, Piece)
+    assert first.text == "Rao Jianzhang proposed to grade the kiln sites. [1]"
+    assert [c.n for c in first.citations] == [1]
+    model.go_on.set()
+    *pieces, answer = [step async for step in steps]
+    assert isinstance(answer, Answer)
+    assert answer.answer.startswith(first.text + "\n")
+    assert first.text + "".join(p.text for p in pieces if isinstance(p, Piece)) == answer.answer
+
+
+# --- when the model fails -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("question", "note"), [(KILNS, "is away"), (LUNCH, "暂时不可用")])
+def test_an_extract_with_a_note_stands_in_for_a_model_that_is_away(
+    sample_app: App, question: str, note: str
+) -> None:
+    answer = ask(sample_app, answerer_of(sample_app, ScriptedLlm()), question)
+    assert note in answer.note
+    assert answer.mode == "extractive"
+    plain = ask(sample_app, sample_app.answerer, question)
+    assert (answer.answer, answer.citations) == (plain.answer, plain.citations)
+
+
+@pytest.fixture
+def server() -> Iterator[ChatServer]:
+    with chat_server() as running:
+        yield running
+
+
+@pytest.fixture
+def with_server(sample_app: App, server: ChatServer) -> Iterator[App]:
+    """The house as settings wire it to a language model."""
+    changed = {"llm": "openai:small", "llm_base_url": server.url, "llm_timeout_s": LIMIT_S}
+    opened = open_app(sample_app.settings.model_copy(update=changed))
+    assert opened.answerer._model is not None
+    opened.answerer._model._opened()  # type: ignore[attr-defined]  # imports LangChain
+    yield opened
+    opened.close()
+
+
+def test_an_answer_is_written_by_the_server_that_settings_name(
+    with_server: App, server: ChatServer
+) -> None:
+    server.reply = SAID
+    answer = ask(with_server, with_server.answerer)
+    assert (answer.mode, answer.model) == ("written", "small")
+    assert answer.answer == "Rao Jianzhang proposed to grade the kiln sites. [1]"
+
+
+def test_an_answer_is_written_as_json_where_the_server_can(
+    with_server: App, server: ChatServer
+) -> None:
+    text = "Rao Jianzhang proposed to grade the kiln sites."
+    row = f'{{"passage": 1, "quote": "三个等级分类施策", "text": "{text}"}}'
+    server.shaped = f'{{"statements": [{row}]}}'
+    answer = ask(with_server, with_server.answerer)
+    assert (answer.mode, answer.answer) == ("written", f"{text} [1]")
+    assert "三个等级分类施策" in quotes(answer)
+
+
+FAILING: list[Mood] = [
+    *("fails", "refuses", "is busy", "is silent", "begins late", "dribbles", "stops half way"),
+    *("hangs half way", "never ends", "is cut off", "talks nonsense", "is empty", "declines"),
+]
+
+
+@pytest.mark.parametrize("mood", FAILING)
+async def test_a_server_that_fails_costs_no_answer_and_little_time(
+    sample_app: App, with_server: App, server: ChatServer, mood: Mood
+) -> None:
+    server.mood, server.busy, server.retry_after = mood, 99, "30"
+    server.reply = f"{SAID}\n" * 2 + "He would not begin with development [1].\n" * 9
+    answerer = with_server.answerer
+    plain = ask(sample_app, sample_app.answerer)
+    own_s = 3 * plain.timings_ms["total"] / 1000  # a busy machine is no fault of the model's
+    started = time.monotonic()
+    found, *pieces, answer = [step async for step in answerer.stream(answerer.question(KILNS))]
+    assert time.monotonic() - started < LIMIT_S + 0.5 + own_s
+    assert isinstance(found, Found)
+    assert isinstance(answer, Answer)
+    note = "The language model is away; these are the passages themselves."
+    assert replace(answer, timings_ms={}) == replace(plain, note=note, timings_ms={})
+    shown = "".join(piece.text for piece in pieces if isinstance(piece, Piece))
+    begun = mood in ("stops half way", "hangs half way", "is cut off", "never ends")
+    assert shown.startswith("Rao Jianzhang proposed") if begun else shown == answer.answer
+
+
+def test_a_dead_server_costs_nothing_after_the_third_question(
+    sample_app: App, with_server: App, server: ChatServer
+) -> None:
+    server.mood = "refuses"
+    for _ in range(FAILURES):
+        ask(with_server, with_server.answerer)
+    plain, open_ = (
+        sorted(ask(app, app.answerer).timings_ms["total"] for _ in range(5))[2]
+        for app in (sample_app, with_server)
+    )
+    assert len(server.asked) == FAILURES
+    assert open_ < plain + 100
