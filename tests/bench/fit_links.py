@@ -22,7 +22,7 @@ from rag.stitching import View, sections_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES, DECAY = 300, 1.0
-# Added to what is fitted: jump marks hardly occur on made pages, nor do heads without a tail on real.
+# Added to what is fitted: made pages hardly have jump marks, real ones hardly heads without a tail.
 BELIEFS = {"torn jump": 6.0, "away jump": 6.0, "torn matched": 2.5, "torn bias": 1.0}
 NEW = -1  # nothing on the page goes on from this end; the block begins a paragraph
 Choice = tuple[list[Cues], int]

@@ -27,9 +27,9 @@ PAGES, ROUNDS, RATE, DECAY = 700, 5, 0.3, 3e-5
 # cut stubs, than the made ones; lines set closer than usual don't occur on those at all.
 BELIEFS = {
     "own": {
-        "bias": {"TITLE": 1.1, "SUBHEAD": 0.3},
+        "bias": {"TITLE": 1.1, "SUBHEAD": 0.4},
         "final below": {"BODY": -1.1},
-        "spaces": {"TITLE": 1.5},
+        "spaces": {"TITLE": 3.0},
     },
     "change": {"closer": {"TITLE>TITLE": 4.0}},
 }
