@@ -253,6 +253,8 @@ def _change(above: Block | None, block: Block, habits: Habits) -> Cues:
     cues: Cues = {"bias": 1.0}
     if block.gap < habits.gap or habits.gap == 0:
         cues["tight"] = 1.0
+    if block.gap < habits.gap:
+        cues["closer"] = 1.0
     if above is None:
         return cues
     goes_on = max(-1.0, min(1.0, loose(block, habits) / 4))

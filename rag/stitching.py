@@ -12,7 +12,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -114,7 +114,18 @@ def _links(
         pairs = [(view.before.get(q), q) for q in tails]
         return {q: p for p, q in pairs if p in view.ends and view.score(p, q) > 0}
     chosen = {tails[j]: heads[i] for i, j in _assigned(view, heads, tails)}
-    return chosen | {q: LOOSE for q in tails if q not in chosen and view.is_stray(q)}
+    return chosen | dict.fromkeys(_strays(view, chosen), LOOSE)
+
+
+def _strays(view: "View", chosen: Mapping[int, int]) -> Iterator[int]:
+    """The blocks that belong to no article; what stands below a moved block goes with it."""
+    moved: set[int] = set()
+    for q in view.tails:
+        if q in chosen:
+            moved.update([view.home[q]] if view.before.get(q) != chosen[q] else [])
+        elif view.home[q] not in moved and view.is_stray(q):
+            moved.add(view.home[q])
+            yield q
 
 
 def _is_open(block: Block) -> bool:
@@ -283,11 +294,13 @@ class View:
         kinds = ("torn", "away")
         begun = {k: np.array([_sum(k, self.tails[q].own) for q in tails]) for k in kinds}
         place = {q: j for j, q in enumerate(tails)}
+        quoted = [j for j, q in enumerate(tails) if self.blocks[q].unopened]
         for i, p in enumerate(heads):
             kind = self._kind(p)
             first = begun[kind] + _sum(kind, self.ends[p])
             first += weights.get(f"{kind} like", 0.0) * like[self.home[p]]
             near = [place[q] for q in (self.after.get(p),) if q in place]
+            near += quoted if self.blocks[p].unclosed else []
             for j in {*np.flatnonzero(first > _HOPELESS).tolist(), *near}:
                 if self.possible(p, tails[j]):
                     found[i, j] = max(0.0, self.score(p, tails[j]))
