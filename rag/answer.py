@@ -314,7 +314,7 @@ class Answerer:
             try:
                 known = {
                     (c.match.hit.passage.article_id, c.start, c.end): p
-                    for c, p in zip(pool, chances, strict=True)
+                    for c, p in zip(look.pool, look.chances, strict=True)
                 }
                 for line in self._writer.lines(question, findings, articles, known):
                     if piece := assembly.add(line):
