@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
 
-from rag.types import Answer, Article, Citation, Hit
+from rag.types import Answer, Article, Citation, Hit, Language
 
 TERMINAL_CELLS = 100  # longer lines are hard to read
 
@@ -183,6 +183,10 @@ def terminal(answer: Answer) -> RenderableType:
 
 
 _AGAIN = "as quoted above"
+_LABELS: dict[Language, dict[str, str]] = {
+    "en": {"gloss": "gloss: ", "understood": "understood as: "},
+    "zh": {"gloss": "大意：", "understood": "理解为："},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,12 +196,13 @@ class _Page:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width = min(options.max_width, TERMINAL_CELLS)
         answer = harmless(self.answer.answer).strip()
+        if understood := one_line(self.answer.understood):
+            lead = _LABELS[self.answer.language]["understood"]
+            yield from _hanging(lead, understood, width, "dim", "dim")
         if self.answer.abstained:
             yield from _hanging("✗ ", answer, width, "yellow", "yellow")
         else:
-            for line in _hanging("", answer, width, "", ""):
-                line.highlight_regex(MARKER, "bold cyan")
-                yield line
+            yield from self._answer(answer, width)
         if note := harmless(self.answer.note).strip():
             yield Text()
             yield from _hanging("! ", note, width, "yellow", "yellow")
@@ -205,8 +210,30 @@ class _Page:
             yield Text()
             yield from _heading(source, width)
             for markers, quote in source.quotes:
-                shown = _AGAIN if _stands_in(quote, answer) else quote
+                is_again = _stands_in(quote, answer)
+                shown = _AGAIN if is_again else quote
                 yield from _hanging(f"  {markers} ", shown, width, "bold cyan", "")
+                if not is_again:
+                    yield from self._glosses(markers, "  " + " " * cell_len(markers), width)
+
+    def _answer(self, answer: str, width: int) -> Iterator[Text]:
+        """The answer line by line, each quote in it with its gloss."""
+        quotes = {f"[{c.n}]": harmless(c.quote) for c in self.answer.citations}
+        for said in answer.split("\n"):
+            for line in _hanging("", said, width, "", ""):
+                line.highlight_regex(MARKER, "bold cyan")
+                yield line
+            quoted = [m for m in MARKER.findall(said) if _stands_in(quotes.get(m, said + m), said)]
+            yield from self._glosses("".join(quoted), "", width)
+
+    def _glosses(self, markers: str, indent: str, width: int) -> Iterator[Text]:
+        """What the quotes of some markers hold, for whom can't read them."""
+        lead = indent + " " + _LABELS[self.answer.language]["gloss"]
+        for citation in self.answer.citations:
+            if citation.gloss and f"[{citation.n}]" in markers:
+                yield from _hanging(
+                    lead, one_line(citation.gloss), width, "dim italic", "dim italic"
+                )
 
 
 def _stands_in(quote: str, answer: str) -> bool:

@@ -15,8 +15,8 @@ from bot.api import gate
 from bot.api.door import Door
 from bot.render import citation_json, hit_json, to_json
 from rag.answer import is_chinese
-from rag.records import Records
-from rag.types import Found, Language, Piece, Question
+from rag.examples import examples as examples_of
+from rag.types import Found, Piece, Question
 
 T = TypeVar("T")
 PING_S = 15.0
@@ -83,16 +83,10 @@ def router(door: Door) -> APIRouter:
     @made.get("/examples", summary="Questions to begin with", response_model=schemas.QuestionsJson)
     async def examples(lang: Annotated[Literal["en", "zh"], Query()] = "en") -> Response:
         """Questions that the articles answer."""
-        found = await door.quick(example_questions, door.app.records, lang, EXAMPLES)
+        found = await door.quick(examples_of, door.app.records, lang, EXAMPLES)
         return JSONResponse({"questions": found})
 
     return made
-
-
-def example_questions(records: Records, language: Language, count: int) -> list[str]:
-    """A question about each of the newest articles."""
-    form = {"en": "What does the article 《{}》 report?", "zh": "《{}》报道了什么？"}[language]
-    return [form.format(article.title) for article in records.latest(count) if article.title]
 
 
 # ── The steps behind the routes ─────────────────────────────────────────────────────────────────

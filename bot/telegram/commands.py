@@ -19,8 +19,8 @@ from bot.telegram.buttons import language_keyboard, vote_keyboard
 from bot.telegram.desk import Context, Desk, Handler
 from bot.telegram.meant import argument, message_of_person
 from bot.telegram.members import Lang, conversation
-from bot.telegram.sources import short
 from bot.telegram.words import LANGUAGES, MODEL_ELSEWHERE, WORDS
+from rag.examples import examples as examples_of
 from rag.types import Language
 
 if TYPE_CHECKING:
@@ -28,16 +28,11 @@ if TYPE_CHECKING:
 
 EXAMPLES = 3
 _COMMENT_CHARS = 1_000
-_EXAMPLE: dict[Language, str] = {
-    "en": "What does “{title}” report?",
-    "zh": "《{title}》报道了什么？",
-}
 
 
 def examples(app: "App", language: Language, count: int) -> list[str]:
     """Questions that the indexed articles answer."""
-    titles = [short(one_line(article.title)) for article in app.records.latest(count)]
-    return [_EXAMPLE[language].format(title=title) for title in titles if title]
+    return [one_line(question) for question in examples_of(app.records, language, count)]
 
 
 @dataclass(frozen=True, slots=True)
