@@ -38,8 +38,9 @@ _KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     (
         "list",
         re.compile(
-            r"哪些|哪几|分别|列举|\b(?:which|what)\b.*\b(?:\w+s|ideas)\b.*\?*$"
-            r"|\b(?:list|measures|steps|ways|three|four|five)\b",
+            r"哪些|哪[几两三四五六七八九十]|分别|列举|(?:什么|啥)(?:主意|办法|意见|措施|变化|好处)"
+            r"|\b(?:which|what)\b.*\b(?:\w+s|ideas)\b.*\?*$"
+            r"|\b(?:list|measures|steps|ways|two|three|four|five|six|seven)\b",
             re.I,
         ),
     ),
@@ -333,7 +334,7 @@ USUAL = Taste(least=0.25, share=0.3, most=3, grow=0.2, chars=240, whole=False)
 LISTS = Taste(least=0.2, share=0.3, most=8, grow=0.2, chars=320)
 PROPOSALS = Taste(least=0.2, share=0.3, most=8, grow=9.0, chars=320)
 _TASTES: dict[Kind, Taste] = {"list": LISTS, "proposal": PROPOSALS}
-PROPOSES_SHARE = 0.25  # of the best sentence's probability that a proposing sentence must have
+PROPOSES_SHARE = 0.18  # of the best sentence's probability that a proposing sentence must have
 OTHER_SIDE = 0.25  # of the question's idf that a second article must meet and the first doesn't
 _NEXT_QUESTION = re.compile(
     r"(?:,\s*|\s+)and\s+(?=(?:how|what|when|who|where|why|which)\b)|[，；;？?](?=.*[㐀-鿿].{3})",
@@ -354,10 +355,16 @@ _TWO_SIDES = re.compile(
     r"和|与|以及|还有|分别|相比|比较|各|两[个地家]|\b(?:and|both|each|versus|vs|compare|compared|than)\b",
     re.I,
 )
+_FIRST = re.compile(r"^[“]?(?:其一|一是|第一|首先|头一|[（(]?一[、)）]|1[.、)）])")
 _ORDINAL = re.compile(
-    r"^[“]?(?:其[一二三四五六]|[一二三四五六]是|第[一二三四五六]|首先|其次|再次|最后|[1-6][.、)）])"
+    r"^[“]?(?:其[一二三四五六]|[一二三四五六]是|第[一二三四五六]|头[一二]|首先|其次|再次|最后|另一[个件支条项种]"
+    r"|[（(]?[一二三四五六七八九][、)）]|[1-9][.、)）])"
 )
-NARROW = 6.0  # a clause this much less likely than the best of its sentence isn't quoted
+_COUNT = re.compile(
+    r"[两二三四五六七八九十几2-9](?:大|个方)?[条个件项点面味类招笔本种步支][^，,。]{0,8}[。：:]?$"
+)
+ANNOUNCED = 200  # characters that may stand between a count and the first item
+NARROW = 4.0  # a clause this much less likely than the best of its sentence isn't quoted
 _LOOSE = "，,；;：:、"  # what a quote doesn't end with
 GAP = 3  # characters that may stand between neighbouring sentences: a newline, spaces
 
@@ -433,13 +440,39 @@ def _proposals(taken: Sequence[Sentence], sentences: Sequence[Sentence]) -> list
 
 
 def _siblings(taken: Sequence[Sentence], sentences: Sequence[Sentence]) -> list[Sentence]:
-    """The other items of an enumeration that one of the taken sentences belongs to."""
-    counted = {s.article_id for s in taken if _ORDINAL.match(s.text)}
-    return [
-        s
-        for s in sentences
-        if s.article_id in counted and _ORDINAL.match(s.text) and s not in taken
-    ]
+    """The other items of an enumeration that a taken sentence belongs to, or announces."""
+    found: list[Sentence] = []
+    for run in _enumerations(sentences):
+        first, last = run[0], run[-1]
+        if any(
+            s.article_id == first.article_id
+            and (
+                first.start <= s.start <= last.start
+                if _ORDINAL.match(s.text)
+                else _announces(s, run)
+            )
+            for s in taken
+        ):
+            found += [s for s in run if s not in taken]
+    return found
+
+
+def _enumerations(sentences: Sequence[Sentence]) -> list[list[Sentence]]:
+    """The numbered sentences of each article in reading order, from each first item on."""
+    runs: list[list[Sentence]] = []
+    for s in sorted(sentences, key=lambda s: (s.article_id, s.start)):
+        if not _ORDINAL.match(s.text):
+            continue
+        if not runs or runs[-1][0].article_id != s.article_id or _FIRST.match(s.text):
+            runs.append([])
+        runs[-1].append(s)
+    return runs
+
+
+def _announces(sentence: Sentence, run: Sequence[Sentence]) -> bool:
+    """Whether a sentence says how many items follow: "the group made four proposals"."""
+    ahead = run[0].start - sentence.end
+    return 0 <= ahead <= ANNOUNCED and bool(_COUNT.search(sentence.text))
 
 
 def _other_side(taken: Sequence[Sentence], sentences: Sequence[Sentence]) -> list[Sentence]:
