@@ -139,7 +139,8 @@ def decoded_cursor(cursor: str) -> str:
 Text = Annotated[str, AfterValidator(_encodable)]
 
 # Only documented here: the Answerer cleans and judges questions, the same for every door.
-QuestionText = Annotated[Text, Field(json_schema_extra={"pattern": r"\w"})]
+HAS_TEXT = r"[^\s\u0000]"  # \w would be ASCII alone, as JSON Schema reads it
+QuestionText = Annotated[Text, Field(json_schema_extra={"pattern": HAS_TEXT})]
 Depth = Annotated[int, Field(ge=1, le=50), BeforeValidator(whole)]
 Cursor = Annotated[
     str,
@@ -209,7 +210,7 @@ class TextBody(Incoming):
     """A page's text, as it would stand in a file."""
 
     name: Text = Field(min_length=1, max_length=200, description="Names the type: .txt or .jsonl.")
-    text: Text = Field(min_length=1, json_schema_extra={"pattern": r"\S"})
+    text: Text = Field(min_length=1, json_schema_extra={"pattern": HAS_TEXT})
 
     model_config = ConfigDict(json_schema_extra={"example": _TEXT})
 

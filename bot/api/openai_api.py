@@ -75,7 +75,10 @@ class StreamOptions(BaseModel):
 
 _A_QUESTION: dict[str, Any] = {
     "type": "object",
-    "properties": {"role": {"const": "user"}, "content": {"type": "string", "pattern": r"\w"}},
+    "properties": {
+        "role": {"const": "user"},
+        "content": {"type": "string", "pattern": schemas.HAS_TEXT},
+    },
     "required": ["role", "content"],
 }
 
