@@ -124,7 +124,7 @@ def safe_name(sent: str) -> str:
     name = _UNSAFE.sub("_", sent.replace("\\", "/").rpartition("/")[2])
     stem, dot, suffix = name.rpartition(".")
     stem = stem.lstrip(".-") or "page"
-    if f".{suffix}".lower() not in SUFFIXES:
+    if dot + suffix.lower() not in SUFFIXES:
         kinds = ", ".join(SUFFIXES)
         raise problems.Refused(problems.WRONG_TYPE, f"Only files of these types: {kinds}.")
     while len(stem.encode()) > 150:
