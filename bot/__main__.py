@@ -4,6 +4,7 @@ Exit status: 0 done; 1 it ran and the result is bad; 2 wrong use; 3 something it
 """
 
 import contextlib
+import dataclasses
 import json
 import sys
 import tempfile
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from rag.fitting import Aim
     from rag.ingest import FileReport, Report
     from rag.records import Records
+    from rag.types import Article
 
 cli = typer.Typer(
     no_args_is_help=True,
@@ -117,23 +119,35 @@ def parse(places: Places, as_json: AsJson = False) -> None:
 
 
 @cli.command()
-def articles(as_json: AsJson = False) -> None:
+def articles(
+    as_json: AsJson = False,
+    people: Annotated[bool, typer.Option("--people", help="Who is named, with office.")] = False,
+) -> None:
     """List what is indexed."""
-    from bot.render import article_json
-
     after, shown = "", 0
     with contextlib.closing(_records()) as records:
         while page := records.articles(after=after, limit=500):
             for article in page:
-                if as_json:
-                    _print_json(article_json(article, with_text=False))
-                else:
-                    _say(f"{article.article_id}  {article.date or '-':10}  {article.title}")
-                    for printing in article.also_in:
-                        _say(f"{'':12}  also in {printing.source} {printing.date}".rstrip())
+                _print_article(article, people, as_json)
             after, shown = page[-1].article_id, shown + len(page)
     if not shown and not as_json:
         _say("Nothing is indexed yet: `wenbao ingest PATH` reads page files.")
+
+
+def _print_article(article: "Article", with_people: bool, as_json: bool) -> None:
+    from bot.render import article_json
+    from rag.persons import people_of
+
+    people = people_of(article) if with_people else ()
+    if as_json:
+        named = {"people": [dataclasses.asdict(person) for person in people]} if with_people else {}
+        _print_json(article_json(article, with_text=False) | named)
+        return
+    _say(f"{article.article_id}  {article.date or '-':10}  {article.title}")
+    for printing in article.also_in:
+        _say(f"{'':12}  also in {printing.source} {printing.date}".rstrip())
+    for person in people:
+        _say(f"{'':12}  {person.name}  {person.office}  {person.organisation}".rstrip())
 
 
 @cli.command()
