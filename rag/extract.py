@@ -63,7 +63,7 @@ _KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     ("why", re.compile(r"为什么|为何|原因|\bwhy\b|reason", re.I)),
 )
 _PROPOSES = re.compile(
-    r"建议(?![案书表的很]|已|采纳)|呼吁|提议|主张|应当|应该|要(?:加|推|完|增|建|把|打|围|引)"
+    r"建议(?![案书表的很。]|已|采纳)|呼吁|提议|主张|应当|应该|要(?:加|推|完|增|建|把|打|围|引)"
     r"|\b(?:propos|suggest|recommend|urge|should)"
 )
 _HAS: dict[Kind, re.Pattern[str]] = {
@@ -415,6 +415,7 @@ def choose(question: str, sentences: Sequence[Sentence]) -> list[Quote]:
     taken = [ranked[0]] + [
         s for s in ranked[1 : taste.most] if s.probability >= max(taste.least, taste.share * best)
     ]
+    likeliest = taken
     if kind == "proposal":
         taken = _proposals(taken, sentences)
     if _TWO_SIDES.search(question):
@@ -422,7 +423,8 @@ def choose(question: str, sentences: Sequence[Sentence]) -> list[Quote]:
     ordered = sorted(sentences, key=lambda s: (s.article_id, s.start))
     grown = [_grow(s, ordered, taste) for s in taken]
     if taste is not USUAL:
-        grown += [Quote(s.article_id, s.start, s.end, 0.0) for s in _siblings(taken, sentences)]
+        items = _siblings([*likeliest, *taken], sentences)
+        grown += [Quote(s.article_id, s.start, s.end, 0.0) for s in items]
     return merged(grown, gap=0 if taste is not USUAL else GAP)
 
 

@@ -22,7 +22,7 @@ from rag.types import Question, Reason
 
 FEATURES = (
     "bias cross cosine score_margin names numbers words words_known cross_words_met how_many unit"
-    " read read_margin chance"
+    " read read_margin chance only_named"
 ).split()
 UNHEARD = 4.0  # weight of a word that no passage holds: more than any idf in a small library
 SURE = 0.9  # the probability at which a question is answered though a name is in no article
@@ -141,6 +141,7 @@ def features(
             read / 4,
             min(read - elsewhere, 8) / 4,
             math.log(chances[best] / (1 - chances[best])),
+            float(asked.is_only_named()),
         ]
     )
 
@@ -197,6 +198,11 @@ class _Asked:
     def lacks(self, kind: str, of: NDArray[np.bool_]) -> bool:
         """Whether some concept of this kind doesn't stand in a circle."""
         return bool(((self.kinds == kind) & ~of).any())
+
+    def is_only_named(self) -> bool:
+        """Whether a name is all that is asked about, and stands near: "who is He Wenbo?"."""
+        named = self.kinds == "name"
+        return not self.words.any() and bool(named.any()) and bool((self.near & named).any())
 
     def share(self, met: NDArray[np.bool_]) -> float:
         """The share of the question's words that a circle holds, the rarer weighing more."""
