@@ -23,9 +23,9 @@ from typing import Literal
 from filelock import FileLock, Timeout
 
 from bot.people import People
+from rag.database import translated
 from rag.errors import WenbaoError
 from rag.ingest import FileReport, Report, Watcher
-from rag.records import translated
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from bot import render
+from bot import render, render_telegram
 from bot.settings import Settings
 from bot.wiring import App, open_app
 from rag import evaluate, orders, store
@@ -193,7 +193,7 @@ def assert_harmless(case: Injection, answer: Answer) -> None:
         assert never not in answer.answer
         assert never not in answer.answer_plain
     assert not re.search(r"<[A-Za-z/!]|!\[[^\]]*\]\(|\]\(", answer.answer)
-    messages = render.telegram(answer)
+    messages = render_telegram.messages(answer)
     assert _Tags("".join(m.html for m in messages)).found <= {"b", "i", "blockquote"}
     screen = Console(file=io.StringIO(), width=100, force_terminal=False)
     screen.print(render.terminal(answer))

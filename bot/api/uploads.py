@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 from bot import problems, schemas
 from bot.api.door import Door
 from rag import readers
+from rag.database import translated
 from rag.errors import UnreadableFile
-from rag.records import translated
 
 MAX_FILES = 100
 MAX_FILE_BYTES = readers.MAX_BYTES
-SUFFIXES = readers.PAGE_SUFFIXES + readers.JSONL_SUFFIXES
+SUFFIXES = readers.SUFFIXES
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"|?*\s]+')
 
 
