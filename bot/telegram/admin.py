@@ -20,7 +20,7 @@ from bot.telegram.post import patiently
 from bot.telegram.words import Words
 from rag.errors import ArticleNotFound, UnreadableFile
 from rag.ingest import Report, Watcher
-from rag.readers import JSONL_SUFFIXES, PAGE_SUFFIXES
+from rag.readers import SUFFIXES
 
 FOLDER = "telegram"  # in the home: the files that were sent
 STEP_S = 2.0  # between two edits of a progress message
@@ -92,8 +92,9 @@ class Admin:
     async def _ingest(self, update: Update, message: Message, document: Document) -> None:
         words, mb = await self.desk.words(message), self.desk.app.settings.telegram_file_mb
         name = file_name(document.file_name or "")
-        if not name.lower().endswith(PAGE_SUFFIXES + JSONL_SUFFIXES):
-            await self.desk.say(update, message, words.file_type)
+        if not name.lower().endswith(SUFFIXES):
+            types = ", ".join(SUFFIXES)
+            await self.desk.say(update, message, words.file_type.format(types=types))
             return
         if (document.file_size or 0) > mb * 1024 * 1024:
             await self.desk.say(update, message, words.file_size.format(mb=mb))

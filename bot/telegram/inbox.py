@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from bot.people import People
-from rag.records import translated
+from rag.database import translated
 
 KEPT_DAYS = 8  # after a week without updates Telegram begins its numbers anew
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 from bot import people
 from bot.people import People
-from rag.records import translated
+from rag.database import translated
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS telegram_members (
