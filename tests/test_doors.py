@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from bot import api, render_telegram
+from bot import api, render, render_telegram
 from bot.wiring import App
 from conftest import SAMPLE
 from rag.langchain_retriever import WenbaoRetriever

@@ -45,8 +45,10 @@ async def test_start_greets_tells_how_much_is_indexed_and_gives_examples_to_tap(
     server.private("/start")
     (reply,) = await server.replies(1)
     assert "Articles indexed: 5." in reply.text
-    assert reply.choices == tuple(f"What does “Title <{i}>” report?" for i in range(3))
-    assert all(choice in reply.text for choice in reply.choices)
+    assert len(reply.choices) == 3
+    for n, choice in enumerate(reply.choices):
+        assert f"“Title <{n}>”" in choice
+        assert choice in reply.text
 
 
 async def test_start_in_a_group_shows_the_examples_without_a_keyboard_for_all(

@@ -93,7 +93,8 @@ class Admin:
         words, mb = await self.desk.words(message), self.desk.app.settings.telegram_file_mb
         name = file_name(document.file_name or "")
         if not name.lower().endswith(SUFFIXES):
-            await self.desk.say(update, message, words.file_type)
+            types = ", ".join(SUFFIXES)
+            await self.desk.say(update, message, words.file_type.format(types=types))
             return
         if (document.file_size or 0) > mb * 1024 * 1024:
             await self.desk.say(update, message, words.file_size.format(mb=mb))

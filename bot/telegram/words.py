@@ -83,7 +83,7 @@ WORDS: Mapping[Language, Words] = {
         "/sources lists what is indexed, /latest the newest articles; /new begins a new "
         "conversation, /lang sets my language, /feedback tells me what was wrong, /privacy says "
         "what is kept of you.",
-        admin_help="\n\nFor admins: send a page (.txt) or articles (.jsonl) to have them indexed; "
+        admin_help="\n\nFor admins: send a file of newspaper pages or articles to have it indexed; "
         "/stats, /remove ID, /ban ID, /unban ID, /allow ID.",
         no_question="Write the question after /ask, for example: /ask who chaired the meeting?",
         only_text="I can read text only: please write your question.",
@@ -126,8 +126,9 @@ WORDS: Mapping[Language, Words] = {
         ingested="{name}: {added} added, {updated} updated, {unchanged} unchanged. {articles} "
         "articles in all.",
         ingest_failed="{name} was not indexed: {reason}",
-        ingest_how="Send me the file: a page as text (.txt) or articles (.jsonl), up to {mb} MB.",
-        file_type="I can index .txt pages and .jsonl articles only.",
+        ingest_how="Send me the file: newspaper pages (text, HTML, PDF, Word), articles "
+        "(.jsonl) or a ZIP file of them, up to {mb} MB.",
+        file_type="I can't index files of this type; these I can: {types}.",
         file_size="That file is too large: up to {mb} MB.",
         removed="Removed: {count}.",
         ids_missing="Write the ids after the command; to you, an article shows its id under its "
@@ -173,7 +174,7 @@ WORDS: Mapping[Language, Words] = {
         "在任何聊天里写我的用户名加问题，就能把回答发到那里。\n\n"
         "/sources 列出收录的文章，/latest 看最新的；/new 重新开始对话，/lang 设定语言，/feedback "
         "告诉我哪里不对，/privacy 说明保存了什么。",
-        admin_help="\n\n管理员：把版面（.txt）或文章（.jsonl）发给我即可入库；"
+        admin_help="\n\n管理员：把报纸版面或文章的文件发给我即可入库；"
         "/stats、/remove 编号、/ban、/unban、/allow。",
         no_question="请把问题写在 /ask 后面，例如：/ask 会议由谁主持？",
         only_text="我只能读文字，请把问题写下来。",
@@ -212,8 +213,9 @@ WORDS: Mapping[Language, Words] = {
         ingested="{name}：新增 {added} 篇，更新 {updated} 篇，{unchanged} 篇未变。"
         "现共 {articles} 篇。",
         ingest_failed="{name} 没有入库：{reason}",
-        ingest_how="把文件发给我：文本版面（.txt）或文章（.jsonl），最大 {mb} MB。",
-        file_type="只能收录 .txt 版面和 .jsonl 文章。",
+        ingest_how="把文件发给我：报纸版面（文本、HTML、PDF、Word）、"
+        "文章（.jsonl）或它们的 ZIP 压缩包，最大 {mb} MB。",
+        file_type="不能收录这种文件，可以收录的有：{types}。",
         file_size="文件太大，最大 {mb} MB。",
         removed="已移除 {count} 篇。",
         ids_missing="请在命令后写上文章编号；您打开文章时，标题下有它的编号。",
