@@ -97,7 +97,7 @@ async def test_a_rate_is_that_of_an_address(
 
 async def test_more_questions_than_fit_are_told_to_come_back(tmp_path: Path) -> None:
     room = newsroom(tmp_path, max_questions=3)
-    room.delay_s = 0.3
+    room.delay_s = 1.5
     async with client_of(room) as client:
         asked = [client.post("/v1/ask", json=BRIDGE) for _ in range(8)]
         responses = await asyncio.gather(*asked)
@@ -117,19 +117,22 @@ async def test_streams_that_are_left_free_their_places(tmp_path: Path) -> None:
     with serving(room) as address:
         async with httpx.AsyncClient(base_url=address) as client:
             for _ in range(4):
-                async with client.stream("POST", "/v1/ask", json=body) as response:
-                    assert response.status_code == 200
-                await asyncio.sleep(0.2)
+                for _ in range(100):
+                    async with client.stream("POST", "/v1/ask", json=body) as response:
+                        if response.status_code == 200:
+                            break
+                    await asyncio.sleep(0.1)
+                assert response.status_code == 200
 
 
 async def test_health_is_told_at_once_while_questions_are_answered(tmp_path: Path) -> None:
     room = newsroom(tmp_path)
-    room.delay_s = 1.0
+    room.delay_s = 2.0
     async with client_of(room) as client:
         asked = [asyncio.ensure_future(client.post("/v1/ask", json=BRIDGE)) for _ in range(50)]
         await asyncio.sleep(0)
-        async with asyncio.timeout(1.0):
-            assert (await client.get("/healthz")).status_code == 200
+        assert (await client.get("/healthz")).status_code == 200
+        assert not any(each.done() for each in asked)
         await asyncio.gather(*asked)
 
 
