@@ -20,11 +20,11 @@ from typing import BinaryIO
 from filelock import FileLock, Timeout
 
 from bot import people
-from rag import records, weights
+from rag import database, weights
+from rag.database import translated
 from rag.errors import StoreUnavailable, UnreadableFile, WrongUse
-from rag.records import translated
 
-DATABASES = (records.FILE_NAME, people.FILE_NAME)
+DATABASES = (database.FILE_NAME, people.FILE_NAME)
 NAMES = (*DATABASES, weights.FILE_NAME)
 REBUILT = "vectors"  # the folder that the records make again
 _MEGABYTE = 1 << 20
@@ -45,7 +45,7 @@ def write(home: Path, target: BinaryIO) -> list[str]:
         WrongUse: if there is nothing to keep.
         StoreUnavailable: if the home can't be read.
     """
-    if not (home / records.FILE_NAME).exists():
+    if not (home / database.FILE_NAME).exists():
         raise WrongUse(f"{home} holds no articles to keep: set WENBAO_HOME.")
     there = [name for name in NAMES if (home / name).exists()]
     with (
@@ -139,7 +139,7 @@ def _unpacked(source: BinaryIO, folder: Path) -> list[str]:
             f"This is no whole backup ({type(exc).__name__}): nothing was changed; name a file that"
             " `wenbao backup` wrote."
         ) from exc
-    if records.FILE_NAME not in found:
+    if database.FILE_NAME not in found:
         raise UnreadableFile("This is no backup of Wenbao: nothing was changed.")
     return found
 
@@ -163,8 +163,11 @@ def _put(new: Path, place: Path) -> None:
 
 @contextlib.contextmanager
 def _only_writer(home: Path) -> Iterator[None]:
+    """Holds the locks of whatever ingests, and of a server, which keeps the old files open."""
     try:
-        with FileLock(home / "writer.lock", timeout=0):
+        with contextlib.ExitStack() as held:
+            for name in ("writer.lock", "jobs.lock"):
+                held.enter_context(FileLock(home / name, timeout=0))
             yield
     except Timeout as exc:
-        raise StoreUnavailable(f"Something writes to {home}: stop it, then restore again.") from exc
+        raise StoreUnavailable(f"Something works on {home}: stop it, then restore again.") from exc
