@@ -17,8 +17,8 @@ from hashlib import sha256
 from typing import Literal, get_args
 
 from bot.people import People
+from rag.database import translated
 from rag.errors import BadSettings
-from rag.records import translated
 
 Scope = Literal["read", "write"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)

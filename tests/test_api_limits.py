@@ -5,17 +5,20 @@ import json
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 import pytest
 
-from bot import logs
+from bot import api, logs
 from bot.api import edge
 from newsroom import Newsroom, client_of, newsroom, serving
-from rag import errors
+from rag import answer, errors
 from rag.types import Question
 from test_api import problem
+
+if TYPE_CHECKING:
+    from bot.wiring import App
 
 BRIDGE = {"question": "bridge"}
 
@@ -79,10 +82,6 @@ async def test_a_key_has_a_rate_of_its_own_and_a_wrong_one_has_the_address(tmp_p
 async def test_a_rate_is_that_of_an_address(
     tmp_path: Path, first: str, second: str, *, shared: bool
 ) -> None:
-    from typing import cast
-
-    from bot import api
-
     app = api.create_app(cast("Any", newsroom(tmp_path, address_rate=1)))
     statuses = []
     for host in (first, second):
@@ -247,4 +246,16 @@ async def test_the_work_behind_a_request_logs_under_its_id(
 
     monkeypatch.setattr(Newsroom, "question", question)
     await client.post("/v1/ask", json=BRIDGE, headers={"X-Request-ID": "req-42"})
+    assert seen == ["req-42"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_the_line_of_an_answer_has_the_id_of_its_request(
+    sample_app: "App", monkeypatch: pytest.MonkeyPatch, *, stream: bool
+) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(answer.log, "info", lambda *args: seen.append(logs.request_id.get()))
+    body = {"question": "火星上有什么？", "stream": stream}
+    async with client_of(cast("Newsroom", sample_app)) as client:
+        await client.post("/v1/ask", json=body, headers={"X-Request-ID": "req-42"})
     assert seen == ["req-42"]

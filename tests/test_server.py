@@ -94,7 +94,7 @@ def test_a_head_in_two_pieces_behind_a_long_body_is_taken(room: Newsroom) -> Non
     size = f"Content-Length: {len(body)}\r\n\r\n".encode()
     with serving(room) as address, connected(address) as client:
         client.sendall(b"POST /v1/ask HTTP/1.1\r\nHost: wenbao\r\n" + size + body)
-        assert client.recv(4096).startswith(b"HTTP/1.1 400")
+        assert client.recv(4096).startswith(b"HTTP/1.1 415")
         client.sendall(HEAD)
         time.sleep(0.2)
         client.sendall(b"\r\n")

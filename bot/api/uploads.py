@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 from bot import problems, schemas
 from bot.api.door import Door
 from rag import readers
+from rag.database import translated
 from rag.errors import UnreadableFile
-from rag.records import translated
 from rag.sandbox import Sandbox
 
 MAX_FILES = 100
