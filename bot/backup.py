@@ -163,8 +163,11 @@ def _put(new: Path, place: Path) -> None:
 
 @contextlib.contextmanager
 def _only_writer(home: Path) -> Iterator[None]:
+    """Holds the locks of whatever ingests, and of a server, which keeps the old files open."""
     try:
-        with FileLock(home / "writer.lock", timeout=0):
+        with contextlib.ExitStack() as held:
+            for name in ("writer.lock", "jobs.lock"):
+                held.enter_context(FileLock(home / name, timeout=0))
             yield
     except Timeout as exc:
-        raise StoreUnavailable(f"Something writes to {home}: stop it, then restore again.") from exc
+        raise StoreUnavailable(f"Something works on {home}: stop it, then restore again.") from exc

@@ -125,7 +125,7 @@ class Jobs:
         for left in self.folder.glob(".*"):
             job = self.find(left.name.removeprefix("."))
             owned = job is not None and job.state in ("queued", "running")
-            if not owned and (job or time.time() - left.stat().st_mtime > ABANDONED_S):
+            if not owned and (job or _age_s(left) > ABANDONED_S):
                 shutil.rmtree(left, ignore_errors=True)
 
     def take(self) -> Job | None:
@@ -164,6 +164,14 @@ class Jobs:
                     job.job_id,
                 ),
             )
+
+
+def _age_s(folder: Path) -> float:
+    """How long nothing came into a folder; 0 for one that was taken away meanwhile."""
+    try:
+        return time.time() - folder.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _job(row: tuple[str, State, int, int, str | None, str | None]) -> Job:

@@ -143,6 +143,7 @@ class Rates:
         """Takes one request of an asker's `quota` a minute, if one is left."""
         now, step = time.time(), WINDOW_S / quota
         with translated():
+            self._people.db.execute("DELETE FROM rates WHERE due < ?", (now,))  # all paid back
             rows = self._people.db.execute(
                 "INSERT INTO rates VALUES (:asker, :now + :step) ON CONFLICT (asker) DO UPDATE"
                 " SET due = max(due, :now) + :step"
@@ -157,8 +158,3 @@ class Rates:
         ((due,),) = rows
         used = (due - now) / step
         return Rate(quota, max(0, math.floor(quota - used + 1e-6)), math.ceil(due - now))
-
-    def forget_old(self) -> None:
-        """Drops those who have paid everything back."""
-        with translated():
-            self._people.db.execute("DELETE FROM rates WHERE due < ?", (time.time(),))

@@ -61,6 +61,7 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
     errors.ModelUnavailable: Problem(503, "model-away", "The model is away", OPERATOR),
     errors.BadSettings: Problem(500, "bad-settings", "The server is set up wrongly", OPERATOR),
     errors.OperatorError: Problem(500, "operator", "The server needs attention", OPERATOR),
+    errors.WrongUse: Problem(500, "internal", "Something went wrong", OPERATOR),  # of a command
     errors.WenbaoError: Problem(500, "internal", "Something went wrong", OPERATOR),
     Exception: Problem(500, "internal", "Something went wrong", OPERATOR),
 }

@@ -92,6 +92,7 @@ _REPORT: dict[str, Any] = {
     "articles": 4,
     "passages": 31,
     "seconds": 2.4,
+    "moved": 0,
 }
 _ARTICLE: dict[str, Any] = {
     "article_id": _ARTICLE_ID,
@@ -209,7 +210,9 @@ class FeedbackBody(Incoming):
 class TextBody(Incoming):
     """A page's text, as it would stand in a file."""
 
-    name: Text = Field(min_length=1, max_length=200, description="Names the type: .txt or .jsonl.")
+    name: Text = Field(
+        min_length=1, max_length=200, description="Names the type: .txt, .md, .html, .jsonl."
+    )
     text: Text = Field(min_length=1, json_schema_extra={"pattern": HAS_TEXT})
 
     model_config = ConfigDict(json_schema_extra={"example": _TEXT})
@@ -399,6 +402,7 @@ class ReportJson(Outgoing):
     articles: int
     passages: int
     seconds: float
+    moved: int = Field(description="Of the unchanged, those that stood in a file that is gone.")
 
     model_config = ConfigDict(title="Report")
 

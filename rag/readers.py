@@ -87,15 +87,17 @@ def read_articles(path: Path) -> list[Article]:
         return [a for sheet in sheets(str(path)) for a in articles_of(sheet, sandbox)]
 
 
-def read_page(path: Path) -> str:
+def read_page(path: Path, sandbox: Sandbox | None = None) -> str:
     """The text of a page file, each line ended by one newline.
+
+    Who reads many gives them one `sandbox`, which is not closed.
 
     Raises:
         UnreadableFile: in one sentence, if there is no text to be had.
     """
     sheet = next(sheets(str(path)))
-    with Sandbox() as sandbox, _named(sheet.name):
-        return _document(sheet, sandbox).text
+    with contextlib.ExitStack() as stack, _named(sheet.name):
+        return _document(sheet, sandbox or stack.enter_context(Sandbox())).text
 
 
 def articles_of(sheet: Sheet, sandbox: Sandbox) -> list[Article]:

@@ -236,7 +236,9 @@ def test_a_question_is_cleaned(sample_app: App) -> None:
         ("“What is it”是什么", True),
         ("《盐井旧事》", True),
         ("5G是什么", True),
+        ("“旧事”和“新事” in the paper: which?", False),
         ("", False),
+        pytest.param("“《" * 50_000, False, id="quotations that never end, at once"),
     ],
 )
 def test_the_language_of_a_question_is_heard(text: str, expected: bool) -> None:

@@ -84,11 +84,10 @@ def test_a_quota_is_used_up_and_comes_back_bit_by_bit(
     assert not rates.take("a", 3).refused and rates.take("a", 3).refused
     now[0] += 600
     assert rates.take("a", 3).left == 2
+    assert people.db.execute("SELECT asker FROM rates").fetchall() == [("a",)]  # b is forgotten
 
 
-def test_processes_count_together_and_forget(people: People, tmp_path: Path) -> None:
+def test_processes_count_together(people: People, tmp_path: Path) -> None:
     here, there = Rates(people), Rates(People(tmp_path))
     taken = [rates.take("a", 10) for _ in range(6) for rates in (here, there)]
     assert [rate.refused for rate in taken] == [False] * 10 + [True] * 2
-    here.forget_old()
-    assert here.take("a", 10).refused

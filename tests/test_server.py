@@ -81,6 +81,26 @@ def test_a_second_request_on_a_connection_has_its_own_time(room: Newsroom) -> No
         assert is_closed(client)
 
 
+def test_empty_lines_behind_a_request_have_no_more_time(room: Newsroom) -> None:
+    with serving(room) as address, connected(address) as client:
+        client.sendall(HEAD + b"\r\n")
+        assert client.recv(4096).startswith(b"HTTP/1.1 200")
+        client.sendall(b"\r\n")
+        assert is_closed(client)
+
+
+def test_a_head_in_two_pieces_behind_a_long_body_is_taken(room: Newsroom) -> None:
+    body = b"{" + b" " * 2 * run.MAX_HEAD_BYTES
+    size = f"Content-Length: {len(body)}\r\n\r\n".encode()
+    with serving(room) as address, connected(address) as client:
+        client.sendall(b"POST /v1/ask HTTP/1.1\r\nHost: wenbao\r\n" + size + body)
+        assert client.recv(4096).startswith(b"HTTP/1.1 415")
+        client.sendall(HEAD)
+        time.sleep(0.2)
+        client.sendall(b"\r\n")
+        assert client.recv(4096).startswith(b"HTTP/1.1 200")
+
+
 def test_a_head_without_end_is_cut(room: Newsroom, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "HEAD_S", 60.0)
     with serving(room) as address, connected(address) as client:
@@ -189,9 +209,7 @@ def test_several_processes_answer_over_one_index_and_see_what_is_new(
         job = f"/v1/jobs/{sent.json()['job_id']}"
         while client.get(job).json()["state"] not in ("done", "failed"):
             time.sleep(0.05)
-        done = time.monotonic()
         seen = [asked(address, key) for _ in range(20)]  # on connections of their own
-        assert time.monotonic() - done < 10
         assert all("new" in ids for ids in seen), seen
         counted = client.get("/metrics").text
     log = [json.loads(line) for line in (sample_home / "log").read_text("utf-8").splitlines()]
@@ -214,8 +232,9 @@ async def test_a_server_that_is_told_to_end_lets_answers_under_way_end(
     body = {"question": "浮梁县政协委员对古窑址提出了哪些建议？", "stream": True}
     with command(sample_home, model_cache) as (address, pid):
         async with httpx.AsyncClient(base_url=address, timeout=60) as client:
-            asking = [asyncio.ensure_future(client.post("/v1/ask", json=body)) for _ in range(8)]
-            await asyncio.sleep(0.1)
+            asked = [client.build_request("POST", "/v1/ask", json=body) for _ in range(8)]
+            sent = [client.send(request, stream=True) for request in asked]
+            answers = await asyncio.gather(*sent)  # all begun, none read
             os.kill(pid, signal.SIGTERM)
-            answers = await asyncio.gather(*asking)
-        assert all("event: answer" in answer.text for answer in answers)
+            texts = await asyncio.gather(*(answer.aread() for answer in answers))
+        assert all(b"event: answer" in text for text in texts)

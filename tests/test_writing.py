@@ -30,7 +30,9 @@ def articles_of(app: App) -> dict[str, Article]:
 
 
 def answerer_of(app: App, model: Llm | None) -> Answerer:
-    return Answerer(app.records, app.answerer._retriever, app.embedder, model)
+    return Answerer(
+        app.records, app.answerer._retriever, app.embedder, model, gloss=app.answerer._gloss
+    )
 
 
 def ask(app: App, answerer: Answerer, text: str = KILNS, lang: str = "auto") -> Answer:

@@ -37,8 +37,8 @@ class Threads:
 class Door:
     """The house behind the routes, and what is kept at the door.
 
-    Questions have the event loop's own threads; `quick` is for short work on the disk, `slow` for
-    what waits for the writer lock.
+    Answers have the Answerer's own threads; `quick` is for short work on the disk, `slow` for what
+    waits for the writer lock, `reading` for uploads, which may take long to open.
     """
 
     app: "App"
@@ -48,6 +48,7 @@ class Door:
     metrics: Metrics = field(default_factory=Metrics)
     quick: Threads = field(default_factory=lambda: Threads(4, "quick"))
     slow: Threads = field(default_factory=lambda: Threads(1, "slow"))
+    reading: Threads = field(default_factory=lambda: Threads(1, "reading"))
 
     @classmethod
     def of(cls, app: "App") -> "Door":

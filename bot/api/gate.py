@@ -34,8 +34,8 @@ class Visitor:
 
     @property
     def name(self) -> str:
-        """The name that conversations are kept under."""
-        return self.key.name if self.key else "anyone"
+        """The name that conversations are kept under; no key has the empty one."""
+        return self.key.name if self.key else ""
 
 
 class Gate:

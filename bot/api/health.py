@@ -18,6 +18,7 @@ PROBE_TIMEOUT_S = 5.0
 def router(door: Door) -> APIRouter:
     """The routes of those who look after the server; they need no key."""
     made = APIRouter(tags=["health"])
+    probe: asyncio.Future[tuple[dict[str, str], tuple[int, int] | None]] | None = None
 
     @made.get("/healthz", summary="Is it alive?")
     async def healthz() -> schemas.AliveJson:
@@ -32,7 +33,10 @@ def router(door: Door) -> APIRouter:
     )
     async def readyz(request: Request) -> Response:
         """A question can be answered; if not, which part is away."""
-        parts, counts = await _probe(door)
+        nonlocal probe
+        if probe is None or probe.done():  # all who ask meanwhile share it: no key is needed here
+            probe = asyncio.ensure_future(_probe(door))
+        parts, counts = await asyncio.shield(probe)
         if counts is not None and set(parts.values()) == {"ok"}:
             ready = schemas.ReadyJson(parts=parts, articles=counts[0], passages=counts[1])
             return JSONResponse(ready.model_dump())

@@ -11,7 +11,6 @@ import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -36,7 +35,6 @@ HEAD_S = 10.0  # the longest time for a request's line and headers
 MAX_HEAD_BYTES = 64 * 1024
 STALL_S = 30.0  # a client that doesn't read for so long is given up
 GRACE_S = 10  # what requests in flight get when the server ends
-WRITERS = 32  # questions that may wait for a language model at once, in one process
 SWITCH_S = 0.001  # a question's thread hands over that soon to the event loop
 
 
@@ -49,6 +47,7 @@ class Patience(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._head_bytes = 0
+        self._between = False
         self._head = _Timer(HEAD_S, transport.abort)
         self._stall = _Timer(STALL_S, transport.abort)
         self._head.start()
@@ -56,17 +55,25 @@ class Patience(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         self._head_bytes += len(data)
         super().data_received(data)
+        if self._between and self.cycle.response_complete:  # empty lines begin no request
+            self._head.start()
         if self._head.runs and self._head_bytes > MAX_HEAD_BYTES:
             self.transport.abort()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._head_bytes = 0  # what came before was the body of another
+        self._between = False
         self._head.start()
 
     def on_headers_complete(self) -> None:
         self._head.stop()
         self._head_bytes = 0
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._between = True
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -110,9 +117,7 @@ class _Timer:
 
 @asynccontextmanager
 async def working(app: "App", api: FastAPI) -> AsyncIterator[None]:
-    """While the server runs: the threads of questions, and the one that does jobs."""
-    if app.settings.llm:  # its questions wait more than they reckon
-        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(WRITERS, "question"))
+    """While the server runs: the thread that does jobs."""
     sys.setswitchinterval(SWITCH_S)
     api.openapi()  # takes half a second, which no request should
     worker = Worker(api.state.door.jobs, lambda files, watcher: app.ingest(files, watcher=watcher))

@@ -28,10 +28,11 @@ from bot.api.door import Door
 from rag import readers
 from rag.database import translated
 from rag.errors import UnreadableFile
+from rag.sandbox import Sandbox
 
 MAX_FILES = 100
 MAX_FILE_BYTES = readers.MAX_BYTES
-SUFFIXES = readers.SUFFIXES
+SUFFIXES = tuple(each for each in readers.SUFFIXES if each != ".zip")  # a form holds many files
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"|?*\s]+')
 
 
@@ -50,7 +51,7 @@ async def received(request: Request, door: Door) -> AsyncIterator[tuple[Path, in
         names = await (
             _read_form(request, form, door) if form else _read_json(request, folder, door)
         )
-        await door.quick(_check, folder, names)
+        await door.reading(_check, folder, names)
         yield folder, len(names)
     except BaseException:
         await door.quick(shutil.rmtree, folder, ignore_errors=True)
@@ -107,12 +108,13 @@ def _write_json(body: bytes, folder: Path) -> str:
 
 def _check(folder: Path, names: list[str]) -> None:
     """Refuses what is no text, whatever it is called, before anyone is told that it is taken."""
-    for number, name in enumerate(names):
-        path = folder / f"{number}-{name}"
-        try:
-            readers.read_page(path)
-        except UnreadableFile as exc:
-            raise UnreadableFile(str(exc).replace(str(path), name)) from exc
+    with Sandbox() as sandbox:
+        for number, name in enumerate(names):
+            path = folder / f"{number}-{name}"
+            try:
+                readers.read_page(path, sandbox)
+            except UnreadableFile as exc:
+                raise UnreadableFile(str(exc).replace(str(path), name)) from exc
 
 
 def safe_name(sent: str) -> str:

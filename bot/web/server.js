@@ -53,7 +53,12 @@ async function anotherKey(used) {
 
 export function headers(given, used) {
   const language = { "Accept-Language": document.documentElement.lang };
-  return { ...language, ...given, ...(used && { Authorization: `Bearer ${used}` }) };
+  return { ...language, ...given, ...(used && { Authorization: `Bearer ${bytes(used)}` }) };
+}
+
+/** A text as headers carry it: a character for each byte of its UTF-8. */
+function bytes(text) {
+  return String.fromCharCode(...new TextEncoder().encode(text));
 }
 
 async function reach(path, options) {
