@@ -153,6 +153,10 @@ def test_json_of_another_shape_is_no_statement(row: object) -> None:
     assert said(json.dumps({"statements": [row]})) == []
 
 
+def test_json_that_is_nested_without_end_is_no_statement() -> None:
+    assert said('{"statements": [{"text": ' + "[" * 7_000 + "}") == []
+
+
 def test_a_statement_leaves_as_soon_as_it_is_whole() -> None:
     for reply in ("They went [1].\nThey", "They went [1]. They", '{"statements": [{"text": "A."}'):
         parts = iter(reply)
