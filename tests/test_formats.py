@@ -91,6 +91,14 @@ def test_an_html_page_gives_its_article_alone_in_any_encoding(
     _check_fragments(path, [article])
 
 
+@pytest.mark.parametrize("encoding", ["undefined", "idna", "unicode_escape", "utf-7", "rot13"])
+def test_an_encoding_that_no_page_has_is_passed_over(tmp_path: Path, encoding: str) -> None:
+    page = HTML.format(encoding).replace("桥工", r"\ud800 +2AA-")
+    path = _write(tmp_path, "page.html", page)
+    (article,) = readers.read_articles(path)
+    assert r"\ud800 +2AA-老秦" in article.text
+
+
 def test_html_under_another_name_is_known_by_its_beginning(tmp_path: Path) -> None:
     path = _write(tmp_path, "page.txt", "<!DOCTYPE html>\n" + HTML.format("utf-8"))
     (article,) = readers.read_articles(path)
