@@ -208,6 +208,17 @@ def test_a_file_that_takes_too_long_is_refused_and_the_next_one_is_read(
         assert box.document("markdown", b"# a\n\nb\n").text == "a\nb"
 
 
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="only Linux shows it")
+def test_the_child_is_told_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WENBAO_LLM_API_KEY", "sk-secret")
+    with Sandbox() as box:
+        box.document("markdown", b"# a\n")
+        assert box._child is not None
+        known = Path(f"/proc/{box._child.pid}/environ").read_bytes()
+    assert b"PYTHONPATH" in known
+    assert b"sk-secret" not in known
+
+
 def test_a_child_that_dies_is_replaced() -> None:
     with Sandbox() as box:
         box.document("markdown", b"# a\n")
