@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 
 EXTRACTIVE = "extractive"
 MAX_TOP_K = 50
+MAX_PARTS = 5  # questions asked at once that are each looked up; more are read as one
 IN_TURN = 0.4  # of the threshold is enough for a follow-up on articles that have just answered
 STREAMS = 32  # answers that come about at the same time; most wait for a language model
 
@@ -329,9 +330,9 @@ class Answerer:
                 note = _AWAY[question.language]
         quotes = extract.choose(question.text, extract.seen(look.pool, look.chances, findings))
         parts = extract.parts(question.text)
-        if len(parts) > 1:
+        if 1 < len(parts) <= MAX_PARTS:
             by_part, their_articles = self._part_by_part(question, parts)
-            if {quote.article_id for quote in by_part} != {quotes[0].article_id}:
+            if {quote.article_id for quote in by_part} - {quotes[0].article_id}:
                 quotes, articles = by_part, their_articles
         assembly = self._assembly(articles, question)
         pieces = map(assembly.add, framed(quotes, articles, question.language))
@@ -351,14 +352,9 @@ class Answerer:
         quotes: list[extract.Quote] = []
         articles: dict[str, Article] = {}
         for text in parts:
-            findings = self._retriever.search(replace(question, text=text))
-            own = self._articles(findings)
-            pool = extract.candidates(findings, own)
-            chances = extract.chances(
-                self._weights.sentence, extract.features(text, findings, pool)
-            )
-            quotes += extract.choose(text, extract.seen(pool, chances, findings))
-            articles |= own
+            look = self._looked(replace(question, text=text), 1.0)
+            quotes += extract.choose(text, extract.seen(look.pool, look.chances, look.findings))
+            articles |= look.articles
         return extract.merged(quotes), articles
 
     def _said(self, look: _Look, cited: Cited, model: str) -> Answer:

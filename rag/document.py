@@ -4,14 +4,12 @@ Where a format says what a heading is (Markdown, HTML, Word), its sections are t
 without headings is a page, whose articles are found by `pages.articles_of`.
 """
 
-import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
 
 from rag import pages
-from rag.blocks import DATE, PAPER
+from rag.blocks import PAPER
 from rag.types import Article, Fragment
 
 _BYLINE = re.compile(
@@ -58,7 +56,7 @@ def articles_of(document: Document, *, name: str, path: str) -> list[Article]:
     front = document.lines[: starts[0]]
     masthead = "\n".join(line.text for line in front)
     found = _preface(front, name, path)
-    day = document.date or _day(masthead)
+    day = document.date or pages.first_day([masthead])
     paper = PAPER.search(masthead)
     source = document.source or (paper.group(1) if paper else "") or name
     places = _places(document.lines)
@@ -67,12 +65,6 @@ def articles_of(document: Document, *, name: str, path: str) -> list[Article]:
         if article := _section(section, places[start:end], document.byline, day):
             found.append(replace(article, source=source, path=path))
     return found
-
-
-def article_id(title: str, day: str, text: str) -> str:
-    """The same for the same article wherever its file lies, and whatever its format is."""
-    content = "\0".join((title, day, text)).encode("utf-8", "surrogatepass")
-    return hashlib.sha256(content).hexdigest()[:12]
 
 
 def _title_level(lines: Sequence[Line]) -> int:
@@ -130,7 +122,7 @@ def _section(lines: Sequence[Line], places: Sequence[int], byline: str, day: str
     title = " ".join(lines[0].text.split())
     text = "\n".join(lines[i].text.strip() for i in body)
     return Article(
-        article_id=article_id(title, day, text),
+        article_id=pages.article_id(title, day, text),
         title=title,
         text=text,
         byline=byline,
@@ -152,13 +144,3 @@ def _fragments(
         text = lines[i].text
         start = places[i] + len(text) - len(text.lstrip())
         yield Fragment(start, start + len(text.strip()))
-
-
-def _day(text: str) -> str:
-    """The first full date of a text as ISO 8601, else ""."""
-    for match in DATE.finditer(text):
-        try:
-            return date(int(match[1]), int(match[2]), int(match[3])).isoformat()
-        except ValueError:
-            continue
-    return ""

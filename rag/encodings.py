@@ -13,6 +13,12 @@ from rag.errors import UnreadableFile
 _MIN_COMMON = 0.75
 _MIN_COMMON_RARE = 0.9  # where an encoding is tried that few files have
 _SAMPLE = 20_000
+# What a page may call its encoding; Python knows more by name, some of which are none (undefined,
+# idna) or let half a character through (unicode_escape, utf-7).
+_CHARSETS = frozenset(
+    "utf-8 utf-16 utf-16-le utf-16-be gb18030 gbk gb2312 hz big5 big5hkscs cp950 ascii cp1252"
+    " iso8859-1 iso8859-15".split()
+)
 _META = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w-]{2,20})", re.I)
 
 
@@ -61,6 +67,8 @@ def _named(content: bytes, charset: str) -> str | None:
     try:
         name = codecs.lookup(charset).name
     except (LookupError, ValueError):
+        return None
+    if name not in _CHARSETS:
         return None
     text = _decoded(content, "gb18030" if name in ("gb2312", "gbk") else name)
     return text if text is not None and is_plausible(text) else None

@@ -12,7 +12,9 @@ from rag.errors import UnreadableFile
 
 MAX_MEMBERS = 20_000
 MAX_TOTAL = 1024 * 1024 * 1024  # bytes unpacked from one archive
-_END = b"PK\x05\x06"
+_END, _LOCATOR_64 = b"PK\x05\x06", b"PK\x06\x07"
+# The others unpack all that they are given at once, whatever is asked of them.
+_BOUNDED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _MAX_DIRECTORY = 200 * MAX_MEMBERS  # bytes of the list of members
 
 
@@ -51,13 +53,17 @@ class Archive:
         """
         if info.flag_bits & 1:
             raise UnreadableFile("is locked by a password; unpack the archive and ingest that.")
+        if info.compress_type not in _BOUNDED:
+            raise UnreadableFile("is packed in a way that isn't supported; use a plain .zip.")
         try:
             with self._zip.open(info) as member:
                 content = member.read(min(most, self._left) + 1)
         except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError) as exc:
             raise UnreadableFile("is damaged inside its ZIP file; pack it again.") from exc
         except (RuntimeError, NotImplementedError) as exc:
-            raise UnreadableFile("is packed in a way that isn't supported; use a .zip.") from exc
+            raise UnreadableFile(
+                "is packed in a way that isn't supported; use a plain .zip."
+            ) from exc
         self._left -= len(content)
         if self._left < 0:
             raise UnreadableFile("is in a ZIP file that unpacks to over 1 GB; unpack it yourself.")
@@ -88,6 +94,9 @@ def _check_directory(file: IO[bytes]) -> None:
     if at < 0 or at + 22 > len(tail):
         raise UnreadableFile("is a damaged ZIP file; download or pack it again.")
     _, count, length = struct.unpack("<HHI", tail[at + 8 : at + 16])
-    if length > _MAX_DIRECTORY or count > MAX_MEMBERS:
-        raise UnreadableFile(f"lists more than {MAX_MEMBERS:,} files; unpack it yourself.")
+    is_64 = tail[max(0, at - 20) : at].startswith(_LOCATOR_64)  # the true numbers are elsewhere
+    if is_64 or length > _MAX_DIRECTORY or count > MAX_MEMBERS:
+        raise UnreadableFile(
+            f"lists over {MAX_MEMBERS:,} files, or is over 4 GB; unpack it yourself."
+        )
     file.seek(0)

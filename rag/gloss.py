@@ -26,7 +26,6 @@ _LONG_PART = 7  # words after which a verb or name begins a new part
 _RUN = re.compile(r"[㐀-鿿]+|[0-9]*[A-Za-z][A-Za-z0-9+-]*|[、，,；;。！？!?：:（）()《》\n—…]")
 _CHINESE = re.compile(r"[㐀-鿿]")
 _HIDDEN = re.compile(r"[\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\u00ad]")
-_CONTENT = ("n", "v", "a", "i", "l", "j", "s", "z", "b", "t", "g", "m", "f", "r", "d", "x")
 _NOTHING = "-"
 _SPEAKER = re.compile(r"[员长席任人表家者记授师们众民方他她我组会协]$")
 # Between an office, or the beginning, and what somebody says or does stands a name.

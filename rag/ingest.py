@@ -7,6 +7,7 @@ point, the next run goes on from what was committed.
 import logging
 import os
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
@@ -196,6 +197,7 @@ class _Ledger:
     def __init__(self, records: Records) -> None:
         self.digests = records.ledger.files()
         self._paths = {digest: path for path, digest in self.digests.items() if digest}
+        self._names = sorted(self.digests)
 
     def moved_from(self, name: str, digest: str) -> str:
         """The file of this content that is gone, if this one is new."""
@@ -206,7 +208,9 @@ class _Ledger:
 
     def members(self, place: str) -> list[str]:
         """What was read under this name: the file itself, or the members of an archive."""
-        return [name for name in self.digests if name == place or name.startswith(place + "/")]
+        own = [place] if place in self.digests else []
+        inside = (bisect_left(self._names, place + end) for end in ("/", "0"))  # 0 comes after /
+        return own + self._names[slice(*inside)]
 
 
 def _read(

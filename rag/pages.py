@@ -42,7 +42,7 @@ def articles_of(text: str, *, name: str, path: str = "") -> tuple[Article, ...]:
     roles = roles_of(blocks, habits)
     sections, links = linked(blocks, roles, habits)
     furniture = [b.text for b, role in zip(blocks, roles, strict=True) if role in TRANSPARENT]
-    issue = _Issue(_paper(furniture) or name, _issue_date(furniture), path, text)
+    issue = _Issue(_paper(furniture) or name, first_day(furniture), path, text)
     return tuple(
         _article(heading, items, links, blocks, roles, issue)
         for heading, items in _threads(sections, links)
@@ -126,7 +126,7 @@ def _article(
     day = issue.date or _dateline(text)
     subtitles = [DASH.sub("", line, count=1) for line in words[Role.SUBTITLE]]
     return Article(
-        article_id=_article_id(title, day, text),
+        article_id=article_id(title, day, text),
         title=title,
         text=text,
         subtitle=" ".join(words[Role.KICKER] + subtitles),
@@ -138,8 +138,8 @@ def _article(
     )
 
 
-def _article_id(title: str, day: str, text: str) -> str:
-    """The same for the same article wherever its file lies."""
+def article_id(title: str, day: str, text: str) -> str:
+    """The same for the same article wherever its file lies, and whatever its format is."""
     content = "\0".join((title, day, text)).encode("utf-8", "surrogatepass")
     return hashlib.sha256(content).hexdigest()[:12]
 
@@ -195,10 +195,10 @@ def _dateline(text: str) -> str:
     return _iso(match)
 
 
-def _issue_date(furniture: Iterable[str]) -> str:
-    """The first full date of the page's furniture, else ""."""
-    dates = (_iso(match) for line in furniture if (match := DATE.search(line)))
-    return next((day for day in dates if day), "")
+def first_day(lines: Iterable[str]) -> str:
+    """The first full date of some lines that a calendar has, as ISO 8601, else ""."""
+    days = (_iso(match) for line in lines for match in DATE.finditer(line))
+    return next(filter(None, days), "")
 
 
 def _iso(match: re.Match[str]) -> str:

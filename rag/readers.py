@@ -174,10 +174,15 @@ def _sheets_of_file(place: str) -> Iterator[Sheet]:
             yield from _sheets_of_zip(place, path.suffix.lower(), file)
             return
         most = MAX_BYTES_PDF if _PDF_MAGIC in head else MAX_BYTES
-        content = file.read(most + 1)
+        content = _content(file, most)
+    yield Sheet(place, content, path.suffix.lower())
+
+
+def _content(file: IO[bytes], most: int) -> bytes:
+    content = file.read(most + 1)
     if len(content) > most:
         raise UnreadableFile(f"is larger than {most // (1024 * 1024)} MB; split it into pages.")
-    yield Sheet(place, content, path.suffix.lower())
+    return content
 
 
 def _sheets_of_zip(place: str, suffix: str, file: IO[bytes]) -> Iterator[Sheet]:
@@ -186,7 +191,7 @@ def _sheets_of_zip(place: str, suffix: str, file: IO[bytes]) -> Iterator[Sheet]:
     names = archive.names()
     if "word/document.xml" in names:
         file.seek(0)
-        yield Sheet(place, file.read(MAX_BYTES + 1), ".docx")
+        yield Sheet(place, _content(file, MAX_BYTES), ".docx")
         return
     if suffix == ".docx" or "[Content_Types].xml" in names or "mimetype" in names:
         raise UnreadableFile(f"is an Office or e-book file without pages; {_FORMATS}.")

@@ -158,10 +158,13 @@ class Records:
 
     def find(self, article_id: str) -> Article | None:
         """One article, or None if there is none with this id."""
-        found = self._articles("WHERE id = ?", article_id.encode(errors="replace").decode())
+        found = self._articles("WHERE id = ?", article_id)
         return found[0] if found else None
 
-    def _articles(self, where: str, *values: object) -> list[Article]:
+    def _articles(self, where: str, *values: str | int) -> list[Article]:
+        values = tuple(
+            v.encode(errors="replace").decode() if isinstance(v, str) else v for v in values
+        )
         with translated():
             rows = self._db.execute(
                 "SELECT id, title, subtitle, byline, date, source, text FROM articles " + where,

@@ -103,7 +103,7 @@ def _from_json(reply: str, parts: Iterator[str]) -> Iterator[Statement]:
         while at >= 0 and (begin := reply.find("{", at)) >= 0:
             try:
                 found, at = decoder.raw_decode(reply, begin)
-            except ValueError:
+            except (ValueError, RecursionError):
                 break
             yield from _stated(found)
 

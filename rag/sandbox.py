@@ -78,8 +78,13 @@ def _start() -> "subprocess.Popen[bytes]":
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places))},
+        env={**_no_secrets(), "PYTHONPATH": os.pathsep.join(filter(None, places))},
     )
+
+
+def _no_secrets() -> dict[str, str]:
+    """The environment without our settings, which hold keys and tokens."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("WENBAO_")}
 
 
 def _asked(child: "subprocess.Popen[bytes]", kind: str, content: bytes) -> tuple[str, str]:

@@ -5,11 +5,13 @@ checked: a name that changes its address in between gains nothing. Redirects are
 Does not run scripts, keep cookies, or use a proxy.
 """
 
+import contextlib
 import socket
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
@@ -25,6 +27,7 @@ _WAIT_S = 10.0  # for a connection, and for each piece of a reply
 _MAX_REDIRECTS = 5
 _FEED_TAGS = ("rss", "feed", "RDF")
 _ITEMS = ("item", "entry")
+_OVER_IPV4 = (ip_network("64:ff9b::/96"), ip_network("::/96"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +48,18 @@ def is_url(place: str) -> bool:
 def is_public(address: str) -> bool:
     """Whether an IP address is of the open internet: not this machine, its network, or special."""
     found = ip_address(address.partition("%")[0])
-    inner = found.ipv4_mapped or found.sixtofour if isinstance(found, IPv6Address) else None
-    return found.is_global and not found.is_multicast and (inner is None or inner.is_global)
+    if isinstance(found, IPv6Address):
+        inner = found.ipv4_mapped or found.sixtofour or _translated(found)
+        if found.is_site_local or (inner is not None and not inner.is_global):
+            return False
+    return found.is_global and not found.is_multicast
+
+
+def _translated(address: IPv6Address) -> IPv4Address | None:
+    """The IPv4 address that a gateway makes of an IPv6 one, or that old notation holds."""
+    if any(address in network for network in _OVER_IPV4):
+        return IPv4Address(int(address) & 0xFFFFFFFF)
+    return None
 
 
 class Web:
@@ -65,21 +78,23 @@ class Web:
 
         deadline = time.monotonic() + TIME_LIMIT_S
         try:
-            with httpx.Client(timeout=_WAIT_S, trust_env=False) as client:
+            with httpx.Client(timeout=_WAIT_S, trust_env=False) as client, _ended(client):
                 for _ in range(_MAX_REDIRECTS + 1):
                     found = self._step(client, url, deadline)
                     if isinstance(found, Fetched):
                         return found
                     url = found
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, ValueError) as exc:
+        except (httpx.HTTPError, httpx.InvalidURL, RuntimeError, ValueError, OSError) as exc:
+            _check_time(deadline)
             words = f"can't be fetched ({type(exc).__name__}); check the address."
             raise UnreadableFile(words) from exc
         raise UnreadableFile("is redirected too often; give the address it leads to.")
 
     def _step(self, client: "httpx.Client", url: str, deadline: float) -> "Fetched | str":
         """The reply of an address, or the address that it points to."""
+        _check_time(deadline)
         with client.stream(**self._request(url)) as reply:  # type: ignore[arg-type]
-            if reply.is_redirect:
+            if reply.has_redirect_location:
                 return urljoin(url, reply.headers["location"])
             if reply.status_code != 200:
                 raise UnreadableFile(f"answers with status {reply.status_code}; check the address.")
@@ -133,9 +148,25 @@ def _content(reply: "httpx.Response", deadline: float) -> bytes:
         content += piece
         if len(content) > MAX_BYTES:
             raise UnreadableFile(f"is larger than {MAX_BYTES // 1024 // 1024} MB.")
-        if time.monotonic() > deadline:
-            raise UnreadableFile(f"takes longer than {TIME_LIMIT_S:.0f} s; try again later.")
+        _check_time(deadline)
     return bytes(content)
+
+
+def _check_time(deadline: float) -> None:
+    if time.monotonic() >= deadline:
+        raise UnreadableFile(f"takes longer than {TIME_LIMIT_S:.0f} s; try again later.")
+
+
+@contextlib.contextmanager
+def _ended(client: "httpx.Client") -> Iterator[None]:
+    """Ends a client at the time limit: headers that come byte by byte keep to every other one."""
+    timer = threading.Timer(TIME_LIMIT_S, client.close)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def entries(fetched: Fetched) -> list[str] | None:
@@ -157,8 +188,16 @@ def entries(fetched: Fetched) -> list[str] | None:
     if _tag(root.tag) not in _FEED_TAGS:
         return None
     links = [_link(item) for item in root.iter() if _tag(item.tag) in _ITEMS]
-    found = dict.fromkeys(urljoin(fetched.url, link) for link in links if link)
+    found = dict.fromkeys(_joined(fetched.url, link) for link in links if link)
     return [url for url in found if is_url(url)][:MAX_ENTRIES]
+
+
+def _joined(url: str, link: str) -> str:
+    """An absolute address; a link that is none comes back as it is, to be refused by `fetch`."""
+    try:
+        return urljoin(url, link)
+    except ValueError:
+        return link
 
 
 def _tag(name: object) -> str:

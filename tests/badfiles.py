@@ -131,6 +131,28 @@ def _zip_with_a_long_list() -> bytes:
     return bytes(content)
 
 
+def _zip_with_its_list_elsewhere() -> bytes:
+    """In the form for more members than a ZIP file can count, which are not in its end record."""
+    content = bytearray(_zip({"page.txt": PAGE.encode()}))
+    end = content.rindex(b"PK\x05\x06")
+    start = struct.unpack_from("<I", content, end + 16)[0]
+    record = struct.pack("<4sQHHIIQQQQ", b"PK\x06\x06", 44, 45, 45, 0, 0, 1, 1, end - start, start)
+    locator = struct.pack("<4sIQI", b"PK\x06\x07", 0, end, 1)
+    return bytes(content[:end] + record + locator + content[end:])
+
+
+def _zip_packed_otherwise() -> bytes:
+    """A bomb in a packing that is unpacked all at once: 200 MB in 300 bytes."""
+    written = io.BytesIO()
+    with (
+        zipfile.ZipFile(written, "w", zipfile.ZIP_BZIP2) as archive,
+        archive.open("page.txt", "w") as member,
+    ):
+        for _ in range(200):
+            member.write(bytes(_MEGABYTE))
+    return written.getvalue()
+
+
 def _word() -> bytes:
     written = io.BytesIO()
     document = docx.Document()
@@ -236,6 +258,8 @@ FILES: dict[str, bytes | Callable[[], bytes | list[bytes]]] = {
     "pictures.zip": lambda: _zip({"1.png": _PNG}),
     "many.zip": _zip_of_many,
     "long-list.zip": _zip_with_a_long_list,
+    "list-elsewhere.zip": _zip_with_its_list_elsewhere,
+    "bzip2-bomb.zip": _zip_packed_otherwise,
     "leads-out.zip": lambda: _zip({"../page.txt": PAGE.encode()}),
     "sheet.zip": lambda: _zip({"[Content_Types].xml": b"<x/>", "xl/workbook.xml": b"<x/>"}),
     # --- HTML

@@ -91,6 +91,14 @@ def test_an_html_page_gives_its_article_alone_in_any_encoding(
     _check_fragments(path, [article])
 
 
+@pytest.mark.parametrize("encoding", ["undefined", "idna", "unicode_escape", "utf-7", "rot13"])
+def test_an_encoding_that_no_page_has_is_passed_over(tmp_path: Path, encoding: str) -> None:
+    page = HTML.format(encoding).replace("桥工", r"\ud800 +2AA-")
+    path = _write(tmp_path, "page.html", page)
+    (article,) = readers.read_articles(path)
+    assert r"\ud800 +2AA-老秦" in article.text
+
+
 def test_html_under_another_name_is_known_by_its_beginning(tmp_path: Path) -> None:
     path = _write(tmp_path, "page.txt", "<!DOCTYPE html>\n" + HTML.format("utf-8"))
     (article,) = readers.read_articles(path)
@@ -198,6 +206,17 @@ def test_a_file_that_takes_too_long_is_refused_and_the_next_one_is_read(
             with pytest.raises(UnreadableFile, match="too much time or memory"):
                 box.document("markdown", b"[a](" * 300_000)
         assert box.document("markdown", b"# a\n\nb\n").text == "a\nb"
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="only Linux shows it")
+def test_the_child_is_told_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WENBAO_LLM_API_KEY", "sk-secret")
+    with Sandbox() as box:
+        box.document("markdown", b"# a\n")
+        assert box._child is not None
+        known = Path(f"/proc/{box._child.pid}/environ").read_bytes()
+    assert b"PYTHONPATH" in known
+    assert b"sk-secret" not in known
 
 
 def test_a_child_that_dies_is_replaced() -> None:

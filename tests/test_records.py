@@ -104,6 +104,7 @@ def test_articles_are_listed_by_id_a_page_at_a_time(records: Records) -> None:
     assert [a.article_id for a in first] == ["a0", "a1"]
     assert [a.article_id for a in records.articles(after="a1", limit=2)] == ["a2", "a3"]
     assert records.articles(after="a4") == []
+    assert records.articles(title="\udcff") == []  # what a shell makes of a byte that is no text
 
 
 def test_the_latest_articles_come_first(records: Records) -> None:

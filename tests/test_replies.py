@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
@@ -153,11 +154,19 @@ def test_json_of_another_shape_is_no_statement(row: object) -> None:
     assert said(json.dumps({"statements": [row]})) == []
 
 
-def test_a_statement_leaves_as_soon_as_it_is_whole() -> None:
-    for reply in ("They went [1].\nThey", "They went [1]. They", '{"statements": [{"text": "A."}'):
-        parts = iter(reply)
-        assert next(replies.statements(parts)).text
-        assert next(replies.statements(iter(reply + "x"))).text
+def test_json_that_is_nested_without_end_is_no_statement() -> None:
+    assert said('{"statements": [{"text": ' + "[" * 7_000 + "}") == []
+
+
+@pytest.mark.parametrize(
+    "reply", ["They went [1].\nT", "They went [1]. They", '{"statements": [{"text": "A."}']
+)
+def test_a_statement_leaves_as_soon_as_it_is_whole(reply: str) -> None:
+    def under_way() -> Iterator[str]:
+        yield from reply
+        raise AssertionError("the reply was read on")
+
+    assert next(replies.statements(under_way())).text
 
 
 def test_no_more_statements_are_read_than_an_answer_takes() -> None:

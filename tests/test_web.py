@@ -116,6 +116,13 @@ def test_both_kinds_of_feed_list_their_pages(content: str) -> None:
     assert not any(url.startswith("file:") for url in found)
 
 
+def test_a_feed_may_list_what_is_no_address(anywhere: Web) -> None:
+    content = "<rss><item><link>http://[::1</link></item><item><link>/a</link></item></rss>"
+    found = web.entries(Fetched("http://paper.example/feed", content.encode(), "", ""))
+    assert found == ["http://[::1", "http://paper.example/a"]
+    assert "check the address" in _sentence_of(anywhere, found[0])
+
+
 def test_a_page_is_no_feed() -> None:
     assert web.entries(Fetched("http://paper.example/", ARTICLE.encode(), "text/html", "")) is None
 
@@ -151,7 +158,9 @@ def test_a_redirect_is_followed_and_a_circle_is_not(server: _Server, anywhere: W
     server.pages["/old"] = (302, {"Location": "/bridge"}, b"")
     server.pages["/circle"] = (302, {"Location": "/circle"}, b"")
     assert anywhere.fetch(f"{server.url}/old").url == f"{server.url}/bridge"
+    server.pages["/nowhere"] = (302, {}, b"")
     assert "redirected too often" in _sentence_of(anywhere, f"{server.url}/circle")
+    assert "status 302" in _sentence_of(anywhere, f"{server.url}/nowhere")
 
 
 def test_what_is_too_large_is_left(
@@ -187,8 +196,14 @@ def test_what_comes_too_slowly_is_left(
             if enough.wait(0.1):
                 return
 
-    server.pages["/slow"] = dripping
+    def dripping_headers(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(b"HTTP/1.0 200 OK\r\nX: ")
+        while not enough.wait(0.1):
+            handler.wfile.write(b"x")
+
+    server.pages |= {"/slow": dripping, "/slower": dripping_headers}
     assert "takes longer than" in _sentence_of(anywhere, f"{server.url}/slow")
+    assert "takes longer than" in _sentence_of(anywhere, f"{server.url}/slower")
     enough.set()
 
 
@@ -224,6 +239,9 @@ def test_an_address_that_is_none_is_one_sentence(anywhere: Web, url: str) -> Non
         "[fe80::1]",
         "[fd00::1]",
         "[2002:7f00:1::]",
+        "[64:ff9b::7f00:1]",
+        "[::7f00:1]",
+        "[fec0::1]",
     ],
 )
 def test_a_private_address_is_never_asked(host: str) -> None:
