@@ -51,7 +51,7 @@ test: $(DEV) ## format, lint, types, import contracts and all tests that need no
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/pytest -m "not live" --hypothesis-profile=ci
+	$(BIN)/pytest -m "not live" --hypothesis-profile=ci -n auto --dist loadfile
 
 bench: $(DEV) $(PEERS) ## speed, other libraries, 100,000 passages, many at once, the HTTP contract
 	@status=0; for part in speed peers scale load contract; do \
