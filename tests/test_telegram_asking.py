@@ -260,13 +260,17 @@ def _quick_previews(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_private_chat_sees_a_draft_that_grows_into_the_answer(
     server: FakeTelegram, app: FakeApp
 ) -> None:
-    app.answerer.pieces, app.answerer.pause_s = ["A data-sharing ", "platform [1] "], 0.2
+    async def seen(n: int) -> None:
+        await server.until(
+            lambda: len(server.drafts) == n and bool(server.called("sendChatAction"))
+        )
+
+    app.answerer.pieces, app.answerer.paced = ["A data-sharing ", "platform [1] "], seen
     server.private(QUESTION)
     (reply,) = await server.replies(1)
     texts = [draft.parameters["text"] for draft in server.drafts]
     assert texts == ["A data-sharing …", "A data-sharing platform [¹] …"]
     assert len({draft.parameters["draft_id"] for draft in server.drafts}) == 1
-    assert server.called("sendChatAction")
     assert reply.text.startswith("A data-sharing platform [¹] and")
     assert max(draft.at for draft in server.drafts) < reply.at
 
@@ -275,7 +279,10 @@ async def test_a_private_chat_sees_a_draft_that_grows_into_the_answer(
 async def test_a_group_sees_a_message_that_becomes_the_answer(
     server: FakeTelegram, app: FakeApp
 ) -> None:
-    app.answerer.pieces, app.answerer.pause_s = ["A data-sharing ", "platform [1] "], 0.2
+    async def seen(n: int) -> None:
+        await server.until(lambda: len(server.sent) + len(server.edits) == n)
+
+    app.answerer.pieces, app.answerer.paced = ["A data-sharing ", "platform [1] "], seen
     asked = server.group(f"/ask {QUESTION}", topic=5)
     await server.until(lambda: bool(server.edits) and bool(server.edits[-1].buttons))
     (first,) = server.sent
@@ -290,8 +297,12 @@ async def test_a_group_sees_a_message_that_becomes_the_answer(
 async def test_previews_that_meet_flood_control_are_left_out_and_the_answer_comes(
     server: FakeTelegram, app: FakeApp
 ) -> None:
-    app.answerer.pieces, app.answerer.pause_s = ["A data-sharing ", "platform [1] ", "and "], 0.2
-    server.flood("sendMessageDraft", seconds=1)
+    async def tried(n: int) -> None:
+        await server.until(lambda: not n or bool(server.called("sendMessageDraft")))
+        await asyncio.sleep(0.2)  # time for another
+
+    app.answerer.pieces, app.answerer.paced = ["A data-sharing ", "platform [1] ", "and "], tried
+    server.flood("sendMessageDraft", seconds=60)
     server.private(QUESTION)
     (reply,) = await server.replies(1)
     assert len(server.called("sendMessageDraft")) == 1

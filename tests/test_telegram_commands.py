@@ -22,6 +22,7 @@ from telegram_house import (
     answered,
     app_for,
     cite,
+    done,
     long_article,
     polling,
 )
@@ -320,15 +321,9 @@ async def test_a_message_is_not_kept_longer_than_its_answer_takes(
     server: FakeTelegram, app: FakeApp
 ) -> None:
     await _answer(server)
-
-    def left() -> object:
-        rows = app.people.db.execute("SELECT payload FROM telegram_updates").fetchall()
-        letters = app.people.db.execute("SELECT count(*) FROM telegram_letters").fetchone()
-        return rows, letters
-
-    async with asyncio.timeout(10):
-        while left() != ([("",)], (0,)):
-            await asyncio.sleep(0.02)
+    await done(app, 1)
+    letters = app.people.db.execute("SELECT count(*) FROM telegram_letters").fetchone()
+    assert letters == (0,)
 
 
 # --- inline mode
@@ -363,6 +358,7 @@ async def test_inline_questions_have_a_limit_for_the_day(
     async with polling(app_for(server, tmp_path, telegram_user_day=1)):
         for n in range(inline._TRIES + 1):
             server.ask_inline(f"question {n}?")
-            await server.until(lambda n=n: len(server.inline) == n + 1)
+            await server.until_called("answerInlineQuery", n + 1)
+        await server.until(lambda: len(server.inline) == inline._TRIES + 1)
     buttons = [given.get("button", {}).get("text") for given in server.inline]
     assert buttons == [None] * inline._TRIES + ["No more questions today"]

@@ -12,7 +12,7 @@ from bot.telegram.admin import file_name
 from bot.telegram.members import Limit, Members, Over
 from fake_telegram import FakeTelegram
 from rag.ingest import Watcher
-from telegram_house import ADMIN, ARTICLE, QUESTION, FakeApp, app_for, polling
+from telegram_house import ADMIN, ARTICLE, QUESTION, FakeApp, app_for, done, polling
 from telegram_judge import Json
 
 
@@ -79,8 +79,7 @@ async def test_a_banned_person_hears_so_once_and_gets_no_answer(
     for _ in range(3):
         server.private(QUESTION)
     server.group(f"/ask {QUESTION}")
-    await server.replies(1, chat_id=501)
-    await asyncio.sleep(0.3)  # until all of them were passed over
+    await done(app, 5)
     server.private("/unban 501", user_id=ADMIN)
     await server.replies(2, chat_id=ADMIN)
     server.private("again?")

@@ -120,7 +120,11 @@ async def test_an_error_in_a_group_takes_the_place_of_the_words_so_far(
     server: FakeTelegram, app: FakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(preview, "QUIET_S", 0.02)
-    app.answerer.pieces, app.answerer.pause_s = ["Half an "], 0.3
+
+    async def seen(n: int) -> None:
+        await server.until(lambda: len(server.sent) == n)
+
+    app.answerer.pieces, app.answerer.paced = ["Half an "], seen
     app.answerer.script["why?"] = ValueError("bug")
     server.group("/ask why?")
     await server.until(lambda: bool(server.edits))
@@ -246,7 +250,7 @@ async def _die(server: FakeTelegram, app: FakeApp, until: asyncio.Event) -> None
             await asyncio.sleep(60)
 
     task = asyncio.create_task(work())
-    await asyncio.wait_for(until.wait(), 5)
+    await asyncio.wait_for(until.wait(), 20)
     for each in asyncio.all_tasks() - {asyncio.current_task()}:
         if "Application" in each.get_name() or "Updater" in each.get_name() or each is task:
             each.cancel()
@@ -317,14 +321,14 @@ async def test_the_bot_survives_telegram_going_away(server: FakeTelegram, app: F
     await asyncio.sleep(0.2)
     server.private(QUESTION)
     await server.start()
-    assert await server.replies(1, timeout_s=10)
+    assert await server.replies(1)
 
 
 async def test_a_second_poller_is_named_in_the_log(
     server: FakeTelegram, app: FakeApp, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with polling(app_for(server, tmp_path / "other")):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while "another process polls with this token" not in caplog.text:
                 await asyncio.sleep(0.05)
 
