@@ -1,7 +1,7 @@
 """What is kept about those who ask: their last answers, and what they thought of them.
 
 One SQLite file apart from the articles, so that nobody's question waits for an ingest. An answer
-is kept for `KEPT_DAYS`, a vote with its question until it is exported and deleted. `who` is a
+is kept for `KEPT_DAYS`, a vote with its question for `VOTES_KEPT_DAYS`. `who` is a
 door's name for one conversation, e.g. `telegram:CHAT:USER`; conversations never meet.
 Does not cover what a follow-up means (rag/conversation.py).
 """
@@ -21,6 +21,7 @@ from rag.types import Answer, Language, Turn
 
 FILE_NAME = "people.sqlite"
 KEPT_DAYS = 30
+VOTES_KEPT_DAYS = 365  # time enough to export them
 TURNS = 4  # a conversation reaches back this far
 PAUSE_S = 3600.0  # after this long a conversation is over
 
@@ -36,6 +37,7 @@ CREATE TABLE IF NOT EXISTS votes (
     comment TEXT NOT NULL, question TEXT NOT NULL, language TEXT NOT NULL,
     abstained INTEGER NOT NULL, cited TEXT NOT NULL
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS votes_by_age ON votes (at);
 """
 
 Vote = Literal["up", "down"]
@@ -129,6 +131,7 @@ class People:
                 ),
             )
             self.db.execute("DELETE FROM answers WHERE at < ?", (now - KEPT_DAYS * 86_400,))
+            self.db.execute("DELETE FROM votes WHERE at < ?", (now - VOTES_KEPT_DAYS * 86_400,))
         return answer_id
 
     def forget(self, who: str) -> None:

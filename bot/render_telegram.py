@@ -71,8 +71,10 @@ def messages(answer: Answer, max_units: int = TELEGRAM_UNITS) -> list[TelegramMe
 
 
 def words(text: str) -> TelegramMessage:
-    """Our own words (short) as a message; titles in them are made harmless."""
+    """Our own words as a message; titles in them are made harmless, what is too long is cut off."""
     clean = harmless(text).strip()
+    if utf16_units(clean) > TELEGRAM_UNITS:
+        clean = _cut_to_fit([(_Run(clean),)], TELEGRAM_UNITS - 2)[0].text + " …"
     return TelegramMessage(html.escape(clean, quote=False), clean)
 
 

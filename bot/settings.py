@@ -114,8 +114,8 @@ class Settings(BaseSettings):
     @field_validator("telegram_admins", "telegram_allowed")
     @classmethod
     def _ids(cls, value: str) -> str:
-        if not all(re.fullmatch(r"-?\d{1,19}", part) for part in _listed(value)):
-            raise ValueError("write numbers, for example 12345,-100200300; /start shows yours")
+        if not all(re.fullmatch(r"-?\d{1,16}", part) for part in _listed(value)):
+            raise ValueError("write numbers, for example 12345,-100200300")
         return value
 
     @property

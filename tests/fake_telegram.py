@@ -20,7 +20,7 @@ import random
 import re
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import parse_qs, unquote
@@ -312,7 +312,7 @@ class FakeTelegram:
         return [call for call in self.calls if call.method == method]
 
     async def replies(
-        self, count: int, chat_id: int | None = None, timeout_s: float = 5.0
+        self, count: int, chat_id: int | None = None, timeout_s: float = 20.0
     ) -> list[Sent]:
         """What the bot sent (to one chat), once there are `count` of them."""
 
@@ -323,10 +323,14 @@ class FakeTelegram:
             await self._news.wait_for(lambda: len(found()) >= count)
         return found()
 
-    async def until_called(self, method: str, count: int = 1, timeout_s: float = 5.0) -> None:
-        """Waits for the `count`-th call of a method."""
+    async def until_called(self, method: str, count: int = 1, timeout_s: float = 20.0) -> None:
+        """Waits for the `count`-th call of a method, which may not be done yet."""
+        await self.until(lambda: len(self.called(method)) >= count, timeout_s)
+
+    async def until(self, so: Callable[[], bool], timeout_s: float = 20.0) -> None:
+        """Waits until something is so that the bot's calls bring about."""
         async with asyncio.timeout(timeout_s), self._news:
-            await self._news.wait_for(lambda: len(self.called(method)) >= count)
+            await self._news.wait_for(so)
 
     def _written(
         self, chat: Json, user: Json | None, text: str, more: Json, kind: str = "message"
@@ -550,6 +554,7 @@ class FakeTelegram:
         place = "".join(str(scope[key]) for key in ("type", "chat_id") if key in scope)
         name = f"{place} {parameters.get('language_code', '')}".strip()
         self.commands[name] = commands
+        self._tell()
         return True
 
     async def _get_updates(self, parameters: Json) -> list[Json]:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -78,13 +78,13 @@ def answered(question: Question, text: str, *citations: Citation) -> Answer:
 class ScriptedAnswerer:
     """Answers from a script and keeps what it was asked; an error in the script is raised.
 
-    `pieces` come first, with a pause before each.
+    `pieces` come first; `paced` is awaited before each and before the answer, with how many came.
     """
 
     script: dict[str, Exception | Callable[[Question], Answer]] = field(default_factory=dict)
     gates: dict[str, asyncio.Event] = field(default_factory=dict)
     pieces: Sequence[str] = ()
-    pause_s: float = 0.0
+    paced: Callable[[int], Awaitable[None]] | None = None
     asked: list[str] = field(default_factory=list)
     questions: list[Question] = field(default_factory=list)
 
@@ -118,10 +118,12 @@ class ScriptedAnswerer:
 
     async def stream(self, question: Question) -> AsyncIterator[Progress]:
         yield Found(())
-        for text in self.pieces:
-            await asyncio.sleep(self.pause_s)
+        for n, text in enumerate(self.pieces):
+            if self.paced:
+                await self.paced(n)
             yield Piece(text)
-        await asyncio.sleep(self.pause_s)
+        if self.paced:
+            await self.paced(len(self.pieces))
         yield await self.answer(question)
 
 
@@ -178,6 +180,8 @@ class FakeApp:
         self.ingested[path.name] = path.read_bytes()
         self.ingest_steps(watcher or Watcher())
         failed = ({"path": str(path), "error": self.failed},) if self.failed else ()
+        if failed and path.suffix != ".zip":
+            return Report(0, 0, 0, 0, failed, 3, 7, 0.1)
         return Report(2, 1, 0, 0, failed, 3, 7, 0.1)
 
     def remove(self, ids: Sequence[str]) -> int:
@@ -196,6 +200,14 @@ def app_for(server: FakeTelegram, home: Path, **settings: object) -> FakeApp:
         "telegram_admins": str(ADMIN),
     }
     return FakeApp(Settings.model_validate(known | settings), People(home))
+
+
+async def done(app: FakeApp, updates: int) -> None:
+    """Waits until so many updates are done, answered or passed over."""
+    query = "SELECT count(*) FROM telegram_updates WHERE payload = ''"
+    async with asyncio.timeout(20):
+        while app.people.db.execute(query).fetchone() != (updates,):
+            await asyncio.sleep(0.02)
 
 
 def polling(

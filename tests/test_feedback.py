@@ -11,7 +11,7 @@ from answers import ANSWER, FILES, REFUSAL, SITES
 from bot import feedback
 from bot.__main__ import cli
 from bot.people import People
-from rag import questions
+from rag.questions import read_questions
 
 
 @pytest.fixture
@@ -72,6 +72,6 @@ def test_the_command_writes_a_file_that_evaluate_reads(
     path = tmp_path / "votes.jsonl"
     done = CliRunner().invoke(cli, ["feedback", "export", str(path)])
     assert (done.exit_code, done.output) == (0, f"2 questions written to {path}\n")
-    assert [each.text for each in questions.read_questions(path)] == ["甲？", "b?"]
+    assert [each.text for each in read_questions(path)] == ["甲？", "b?"]
     shown = CliRunner().invoke(cli, ["feedback", "export"])
     assert shown.output == path.read_text(encoding="utf-8")

@@ -71,6 +71,13 @@ def test_old_answers_go_and_votes_stay(kept: People, monkeypatch: pytest.MonkeyP
     assert not kept.turns("a") and not kept.vote(old, "up") and len(list(kept.feedback())) == 1
 
 
+def test_votes_go_too_after_their_time(kept: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept.vote(kept.answered("a", ANSWER), "up")
+    monkeypatch.setattr(people, "VOTES_KEPT_DAYS", -1)
+    kept.answered("a", ANSWER)
+    assert not list(kept.feedback())
+
+
 def test_all_that_is_kept_of_someone_can_be_erased(kept: People) -> None:
     kept.vote(kept.answered("a", ANSWER), "up")
     kept.answered("b", ANSWER)

@@ -97,6 +97,12 @@ def test_passages_come_a_few_on_a_page() -> None:
     assert all(f"<{n}>" in text for n in range(7))
 
 
+def test_our_own_words_always_fit_a_message() -> None:
+    long = render_telegram.words("No article " + "😀<" * 3000)
+    assert long.text.startswith("No article 😀<") and long.text.endswith(" …")
+    assert MAX_UNITS - 10 < units(long.text) <= MAX_UNITS
+
+
 def test_a_preview_is_the_beginning_that_fits() -> None:
     shown = render_telegram.preview("A <b> [1] " + "很长。" * 4000)
     assert shown.text.startswith("A <b> [¹] 很长。")

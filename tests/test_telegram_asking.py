@@ -76,15 +76,19 @@ async def test_typing_shows_while_an_answer_takes_its_time(
     assert await server.replies(1)
 
 
-async def test_typing_that_is_refused_does_not_stop_the_answer(
-    server: FakeTelegram, app: FakeApp
+async def test_typing_that_is_refused_is_left_out_and_does_not_stop_the_answer(
+    server: FakeTelegram, app: FakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(preview, "QUIET_S", 0.02)
+    monkeypatch.setattr(preview, "TYPING_S", 0.02)
     gate = app.answerer.gates[QUESTION] = asyncio.Event()
     server.flood("sendChatAction", seconds=60)
     server.private(QUESTION)
     await server.until_called("sendChatAction")
+    await asyncio.sleep(0.3)  # time for many more
     gate.set()
     assert await server.replies(1)
+    assert len(server.called("sendChatAction")) == 1
 
 
 async def test_a_refusal_is_told_without_quotations(server: FakeTelegram, app: FakeApp) -> None:
@@ -112,6 +116,16 @@ async def test_a_photo_gets_a_word(server: FakeTelegram, app: FakeApp) -> None:
     server.private("", photo=photo)
     (reply,) = await server.replies(1)
     assert reply.text == "I can read text only: please write your question."
+
+
+async def test_what_someone_sends_through_the_inline_mode_is_no_question(
+    server: FakeTelegram, app: FakeApp
+) -> None:
+    bot = {"id": server.bot_id, "is_bot": True, "first_name": "Wenbao"}
+    server.private("The answer, as they sent it.", via_bot=bot)
+    server.private("next?")
+    await server.replies(1)
+    assert app.answerer.asked == ["next?"]
 
 
 async def test_an_edited_question_is_answered_again_once(
@@ -246,13 +260,17 @@ def _quick_previews(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_private_chat_sees_a_draft_that_grows_into_the_answer(
     server: FakeTelegram, app: FakeApp
 ) -> None:
-    app.answerer.pieces, app.answerer.pause_s = ["A data-sharing ", "platform [1] "], 0.2
+    async def seen(n: int) -> None:
+        await server.until(
+            lambda: len(server.drafts) == n and bool(server.called("sendChatAction"))
+        )
+
+    app.answerer.pieces, app.answerer.paced = ["A data-sharing ", "platform [1] "], seen
     server.private(QUESTION)
     (reply,) = await server.replies(1)
     texts = [draft.parameters["text"] for draft in server.drafts]
     assert texts == ["A data-sharing …", "A data-sharing platform [¹] …"]
     assert len({draft.parameters["draft_id"] for draft in server.drafts}) == 1
-    assert server.called("sendChatAction")
     assert reply.text.startswith("A data-sharing platform [¹] and")
     assert max(draft.at for draft in server.drafts) < reply.at
 
@@ -261,16 +279,17 @@ async def test_a_private_chat_sees_a_draft_that_grows_into_the_answer(
 async def test_a_group_sees_a_message_that_becomes_the_answer(
     server: FakeTelegram, app: FakeApp
 ) -> None:
-    app.answerer.pieces, app.answerer.pause_s = ["A data-sharing ", "platform [1] "], 0.2
+    async def seen(n: int) -> None:
+        await server.until(lambda: len(server.sent) + len(server.edits) == n)
+
+    app.answerer.pieces, app.answerer.paced = ["A data-sharing ", "platform [1] "], seen
     asked = server.group(f"/ask {QUESTION}", topic=5)
-    await server.until_called("editMessageText", 2)
-    await asyncio.sleep(0.2)
+    await server.until(lambda: bool(server.edits) and bool(server.edits[-1].buttons))
     (first,) = server.sent
     assert (first.text, first.reply_to) == ("A data-sharing …", asked["message_id"])
     assert first.thread_id == 5
     assert {edit.message_id for edit in server.edits} == {first.message_id}
     assert server.edits[-1].text.startswith("A data-sharing platform [¹] and a policy")
-    assert server.edits[-1].buttons
     assert server.drafts == []
 
 
@@ -278,8 +297,12 @@ async def test_a_group_sees_a_message_that_becomes_the_answer(
 async def test_previews_that_meet_flood_control_are_left_out_and_the_answer_comes(
     server: FakeTelegram, app: FakeApp
 ) -> None:
-    app.answerer.pieces, app.answerer.pause_s = ["A data-sharing ", "platform [1] ", "and "], 0.2
-    server.flood("sendMessageDraft", seconds=1)
+    async def tried(n: int) -> None:
+        await server.until(lambda: not n or bool(server.called("sendMessageDraft")))
+        await asyncio.sleep(0.2)  # time for another
+
+    app.answerer.pieces, app.answerer.paced = ["A data-sharing ", "platform [1] ", "and "], tried
+    server.flood("sendMessageDraft", seconds=60)
     server.private(QUESTION)
     (reply,) = await server.replies(1)
     assert len(server.called("sendMessageDraft")) == 1

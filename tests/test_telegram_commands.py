@@ -1,13 +1,18 @@
 """Commands, buttons and inline mode on Telegram, as people use them."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from bot.people import People
+from bot.telegram import inline
+from bot.telegram.members import Members, conversation
 from fake_telegram import FakeTelegram, Sent
+from rag.types import Question
 from telegram_house import (
     ADMIN,
     ARTICLE,
@@ -17,6 +22,7 @@ from telegram_house import (
     answered,
     app_for,
     cite,
+    done,
     long_article,
     polling,
 )
@@ -78,7 +84,7 @@ async def test_start_with_an_empty_index_says_what_to_do(
         pytest.param("/nonsense", "en", "Write your question", id="unknown-command"),
         pytest.param("/ask", "zh", "请把问题写在 /ask 后面", id="ask-without-a-question"),
         pytest.param("/feedback", "en", "Tap 👍 or 👎", id="feedback-without-a-word"),
-        pytest.param("/feedback good", "en", "no answer of mine", id="feedback-on-nothing"),
+        pytest.param("/feedback good", "en", "given you no answer yet", id="feedback-on-nothing"),
         pytest.param("/stats", "en", "Write your question", id="admins-only"),
         pytest.param("/ban 7", "en", "Write your question", id="admins-only-ban"),
         pytest.param("/privacy", "en", "for 30 days", id="privacy"),
@@ -98,8 +104,7 @@ async def test_the_menus_of_commands_are_set_per_scope_in_both_languages(
 ) -> None:
     server.private("hello", user_id=ADMIN)
     async with polling(app_for(server, tmp_path)):
-        await server.until_called("setMyCommands", 6)
-        await asyncio.sleep(0.1)
+        await server.until(lambda: len(server.commands) == 6)
     names = {scope: [each["command"] for each in menu] for scope, menu in server.commands.items()}
     assert names["default"] == names["default zh"]
     assert {"ask", "new", "sources", "latest", "lang", "privacy", "start"} < set(names["default"])
@@ -138,7 +143,7 @@ async def test_a_language_that_was_set_holds_for_answers_and_words(
     server.private("/lang")
     menu = (await server.replies(4))[3]
     server.tap(menu, "English")
-    await server.until_called("editMessageText")
+    await server.until(lambda: bool(server.edits))
     server.private("/help")
     assert "Write your question" in (await server.replies(5))[4].text
 
@@ -158,14 +163,14 @@ async def test_sources_can_be_leafed_through_and_an_article_opened(
     assert "20 articles. Page 1 of 3" in listed.text
     assert "1. 题目0\n    2023-06-01 · page.txt" in listed.text
     server.tap(listed, "›")
-    await server.until_called("editMessageText")
+    await server.until(lambda: bool(server.edits))
     assert "9. 题目8" in server.edits[-1].text
     server.tap(listed, "9")
     opened = (await server.replies(2))[1]
     assert opened.parts("bold") == ["题目8"]
     assert "第0段" in opened.text
     server.tap(opened, "›")
-    await server.until_called("editMessageText", 2)
+    await server.until(lambda: len(server.edits) == 2)
     assert server.edits[-1].message_id == opened.message_id
     assert server.edits[-1].parts("bold") == ["题目8"]
     assert "第0段" not in server.edits[-1].text
@@ -216,7 +221,7 @@ async def test_the_articles_of_an_answer_follow_one_another(
     first = (await server.replies(2))[1]
     assert first.parts("bold") == [ARTICLE.title]
     server.tap(first, "📄")
-    await server.until_called("editMessageText")
+    await server.until(lambda: bool(server.edits))
     assert server.edits[-1].parts("bold") == ["另一篇"]
 
 
@@ -227,8 +232,8 @@ async def test_what_was_removed_meanwhile_is_told_in_a_word(
     app.records.kept = []
     server.tap(reply, "📄", language="zh")
     server.tap(reply, "🔎")
-    await server.until_called("answerCallbackQuery", 2)
-    assert sorted(server.toasts) == ["That is no longer here.", "这个已经不在了。"]
+    await server.until(lambda: len(server.toasts) == 2)
+    assert sorted(server.toasts) == ["That is no longer here.", "这条内容已经不在了。"]
     assert len(server.sent) == 1
 
 
@@ -261,9 +266,39 @@ async def test_only_who_asked_may_rate(server: FakeTelegram, app: FakeApp) -> No
     server.group(f"/ask {QUESTION}")
     (reply,) = await server.replies(1)
     server.tap(reply, "👎", user_id=7)
-    await server.until_called("answerCallbackQuery")
-    assert server.toasts == ["Only who asked can rate this answer."]
+    await server.until(lambda: bool(server.toasts))
+    assert server.toasts == ["Only the person who asked can rate this answer."]
     assert not list(app.people.feedback())
+
+
+async def test_a_tap_that_someone_made_up_is_told_in_a_word(
+    server: FakeTelegram, app: FakeApp, caplog: pytest.LogCaptureFixture
+) -> None:
+    reply = await _answer(server)
+    made_up = ["a:0:²", "a:x", "a:0:9999999999", "v:sideways:x", "l:fr", "p:-1:x", "s:x", "e:7"]
+    for data in made_up:
+        button = {"text": data, "callback_data": data}
+        server.message(501, reply.message_id)["reply_markup"] = {"inline_keyboard": [[button]]}
+        server.tap(reply, data)
+    await server.until(lambda: len(server.toasts) == len(made_up))
+    assert set(server.toasts) == {"That is no longer here."}
+    assert not [each for each in caplog.records if each.levelno >= logging.ERROR]
+
+
+def test_deleting_reaches_all_chats_of_a_person_and_nobody_else(tmp_path: Path) -> None:
+    people = People(tmp_path)
+    members = Members(people)
+    everyone = [conversation(chat, who) for who in (7, 17, 70) for chat in (who, -1001)]
+    for who in everyone:
+        answer_id = people.answered(
+            who, answered(Question("q?", "en"), "Yes [1].", cite(1, SHARING))
+        )
+        members.showed(answer_id, who, ["yanta:0"])
+        people.vote(answer_id, "up", "good", who)
+    members.erase(7)
+    for table in ("answers", "votes", "telegram_answers"):
+        left = people.db.execute(f"SELECT who FROM {table}").fetchall()
+        assert sorted(who for (who,) in left) == sorted(everyone[2:])
 
 
 async def test_all_that_is_kept_can_be_deleted_with_a_tap(
@@ -276,7 +311,7 @@ async def test_all_that_is_kept_can_be_deleted_with_a_tap(
     server.private("/privacy")
     menu = (await server.replies(3))[-1]
     server.tap(menu if menu.buttons[0][1] == "e" else server.sent[-2], "🗑")
-    await server.until_called("editMessageText")
+    await server.until(lambda: bool(server.edits))
     rows = app.people.db.execute("SELECT count(*) FROM answers").fetchone()
     shown = app.people.db.execute("SELECT count(*) FROM telegram_answers").fetchone()
     assert (rows, shown, list(app.people.feedback())) == ((0,), (0,), [])
@@ -286,10 +321,9 @@ async def test_a_message_is_not_kept_longer_than_its_answer_takes(
     server: FakeTelegram, app: FakeApp
 ) -> None:
     await _answer(server)
-    await asyncio.sleep(0.1)
-    rows = app.people.db.execute("SELECT payload FROM telegram_updates").fetchall()
+    await done(app, 1)
     letters = app.people.db.execute("SELECT count(*) FROM telegram_letters").fetchone()
-    assert (rows, letters) == ([("",)], (0,))
+    assert letters == (0,)
 
 
 # --- inline mode
@@ -300,8 +334,7 @@ async def test_an_inline_question_gives_an_answer_and_passages_to_send(
 ) -> None:
     for text in ("wh", "what did Yanta", QUESTION):  # as it is typed
         server.ask_inline(text)
-    await server.until_called("answerInlineQuery")
-    await asyncio.sleep(0.1)
+    await server.until(lambda: bool(server.inline))
     (given,) = server.inline
     results = given["results"]
     assert [each["id"] for each in results] == ["answer", "passage-0", "passage-1"]
@@ -313,6 +346,19 @@ async def test_an_inline_question_gives_an_answer_and_passages_to_send(
 
 async def test_an_empty_inline_query_gets_a_hint(server: FakeTelegram, app: FakeApp) -> None:
     server.ask_inline("")
-    await server.until_called("answerInlineQuery")
+    await server.until(lambda: bool(server.inline))
     assert server.inline[0]["results"] == []
     assert server.inline[0]["button"]["text"] == "Write a question about the articles"
+
+
+async def test_inline_questions_have_a_limit_for_the_day(
+    server: FakeTelegram, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inline, "PAUSE_S", 0.0)
+    async with polling(app_for(server, tmp_path, telegram_user_day=1)):
+        for n in range(inline._TRIES + 1):
+            server.ask_inline(f"question {n}?")
+            await server.until_called("answerInlineQuery", n + 1)
+        await server.until(lambda: len(server.inline) == inline._TRIES + 1)
+    buttons = [given.get("button", {}).get("text") for given in server.inline]
+    assert buttons == [None] * inline._TRIES + ["No more questions today"]

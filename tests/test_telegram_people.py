@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from bot.people import People
 from bot.telegram import admin
 from bot.telegram.admin import file_name
+from bot.telegram.members import Limit, Members, Over
 from fake_telegram import FakeTelegram
 from rag.ingest import Watcher
-from telegram_house import ADMIN, ARTICLE, QUESTION, FakeApp, app_for, polling
+from telegram_house import ADMIN, ARTICLE, QUESTION, FakeApp, app_for, done, polling
+from telegram_judge import Json
 
 
 @pytest.fixture
@@ -56,6 +59,15 @@ async def test_a_group_has_a_limit_for_the_day(server: FakeTelegram, tmp_path: P
     assert replies[1].text.startswith("今天的提问次数用完了")
 
 
+def test_who_asks_too_much_uses_up_nobody_else_s_share(tmp_path: Path) -> None:
+    members = Members(People(tmp_path))
+    group = Limit("chat:-1", "day", 3)
+    for _ in range(5):
+        members.count([Limit("user:1", "day", 2), group])
+    assert members.count([Limit("user:2", "day", 2), group]) is None
+    assert members.count([Limit("user:3", "day", 2), group]) == Over("day", told=False)
+
+
 # --- who may ask
 
 
@@ -67,8 +79,7 @@ async def test_a_banned_person_hears_so_once_and_gets_no_answer(
     for _ in range(3):
         server.private(QUESTION)
     server.group(f"/ask {QUESTION}")
-    await server.replies(1, chat_id=501)
-    await asyncio.sleep(0.3)  # until all of them were passed over
+    await done(app, 5)
     server.private("/unban 501", user_id=ADMIN)
     await server.replies(2, chat_id=ADMIN)
     server.private("again?")
@@ -87,6 +98,25 @@ async def test_someone_is_banned_by_a_reply_and_an_admin_never_is(
     replies = await server.replies(2)
     assert replies[0].text.startswith("7 gets no answers")
     assert replies[1].text.startswith("Reply to a message of theirs")
+
+
+async def test_a_ban_on_a_group_that_writes_as_itself_touches_no_other_group(
+    server: FakeTelegram, app: FakeApp
+) -> None:
+    def nameless(chat_id: int) -> Json:  # Telegram gives all of them the same sender
+        group = {"id": chat_id, "type": "supergroup", "title": "Readers"}
+        stand_in = {"id": 1087968824, "is_bot": True, "first_name": "Group"}
+        return {"chat_id": chat_id, "from": stand_in, "sender_chat": group}
+
+    rude = server.group("/ask rude?", **nameless(-1001))
+    server.group("/ban", user_id=ADMIN, reply_to_message=rude)
+    assert (await server.replies(2))[1].text.startswith("-1001 gets no answers")
+    server.group("/ask rude again?", **nameless(-1001))
+    server.group("/ask kind?", **nameless(-1009))
+    await server.replies(1, chat_id=-1009)
+    server.group("/ask last?", user_id=7)
+    await server.replies(3, chat_id=-1001)
+    assert app.answerer.asked == ["rude?", "kind?", "last?"]
 
 
 async def test_a_closed_bot_answers_invited_people_and_groups_only(
@@ -139,11 +169,8 @@ async def test_a_file_that_an_admin_sends_is_indexed_with_progress(
     (told,) = await server.replies(1)
     assert told.text == "Reading 第 一版.txt … 3 of 8"
     gate.set()
-    await server.until_called("editMessageText")
-    await asyncio.sleep(0.1)
-    assert server.edits[-1].text == (
-        "第 一版.txt: 2 added, 1 updated, 0 unchanged. 3 articles in all."
-    )
+    done = "第 一版.txt: 2 added, 1 updated, 0 unchanged. 3 articles in all."
+    await server.until(lambda: bool(server.edits) and server.edits[-1].text == done)
     assert app.ingested == {"第 一版.txt": "第一版".encode()}
     assert (app.settings.home / admin.FOLDER / "第 一版.txt").is_file()
 
@@ -171,6 +198,10 @@ async def test_a_file_that_can_t_be_read_is_told_with_the_reason(
     server.file(b"x", "page.txt", user_id=ADMIN)
     (reply,) = await server.replies(1)
     assert reply.text == f"page.txt was not indexed: {app.failed}"
+    server.file(b"x", "pages.zip", user_id=ADMIN)
+    reply = (await server.replies(2))[1]
+    assert reply.text.startswith("pages.zip: 2 added, 1 updated")
+    assert reply.text.endswith(f"Not all of it: {app.failed}")
 
 
 async def test_a_file_of_anybody_else_is_not_taken(server: FakeTelegram, app: FakeApp) -> None:

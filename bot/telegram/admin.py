@@ -15,7 +15,7 @@ from telegram.ext import CommandHandler, MessageHandler, filters
 
 from bot.render import harmless, one_line
 from bot.telegram.desk import Context, Desk, Handler
-from bot.telegram.meant import argument, message_of_person
+from bot.telegram.meant import argument, asker, message_of_person, topic
 from bot.telegram.post import patiently
 from bot.telegram.words import Words
 from rag.errors import ArticleNotFound, UnreadableFile
@@ -25,6 +25,7 @@ from rag.readers import SUFFIXES
 FOLDER = "telegram"  # in the home: the files that were sent
 STEP_S = 2.0  # between two edits of a progress message
 _NAME_CHARS = 80
+_REASONS, _REASON_CHARS = 5, 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,16 +104,7 @@ class Admin:
             path = await self._fetched(document, name)
             progress = _Progress(self.desk, message, words)
             report, shown_in = await progress.of(path)
-        failed = "; ".join(one_line(str(each["error"])) for each in report.failed)
-        done = words.ingested.format(
-            name=name,
-            added=report.added,
-            updated=report.updated,
-            unchanged=report.unchanged,
-            articles=report.articles,
-        )
-        text = words.ingest_failed.format(name=name, reason=failed) if failed else done
-        await self.desk.say(update, message, text, edit=shown_in)
+        await self.desk.say(update, message, _told(report, name, words), edit=shown_in)
 
     async def _fetched(self, document: Document, name: str) -> Path:
         """The file in its place under the home, where it replaces one of the same name."""
@@ -196,7 +188,24 @@ class _Progress:
         if self._shown_in:
             await bot.edit_message_text(text, chat_id, self._shown_in)
         else:
-            self._shown_in = (await bot.send_message(chat_id, text)).message_id
+            sent = await bot.send_message(chat_id, text, message_thread_id=topic(self._message))
+            self._shown_in = sent.message_id
+
+
+def _told(report: Report, name: str, words: Words) -> str:
+    """What became of a file; of an archive, a part may have failed."""
+    reasons = [one_line(each["error"])[:_REASON_CHARS] for each in report.failed]
+    reason = "; ".join(reasons[:_REASONS]) + " …" * (len(reasons) > _REASONS)
+    if reason and not (report.added or report.updated or report.unchanged):
+        return words.ingest_failed.format(name=name, reason=reason)
+    done = words.ingested.format(
+        name=name,
+        added=report.added,
+        updated=report.updated,
+        unchanged=report.unchanged,
+        articles=report.articles,
+    )
+    return f"{done}\n{words.ingest_partly.format(reason=reason)}" if reason else done
 
 
 def file_name(name: str) -> str:
@@ -209,10 +218,10 @@ def file_name(name: str) -> str:
 def _person(message: Message) -> int | None:
     """Whom a command is about: the number after it, or whose message it replies to."""
     given = argument(message)
-    if re.fullmatch(r"-?\d{1,19}", given):
+    if re.fullmatch(r"-?\d{1,16}", given):  # Telegram's ids have at most 52 bits
         return int(given)
     other = message.reply_to_message
-    return other.from_user.id if other and other.from_user and not given else None
+    return asker(other) if other and not given else None
 
 
 def _write(path: Path, content: bytes) -> None:

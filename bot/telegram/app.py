@@ -37,6 +37,7 @@ from bot.telegram.post import Post
 from bot.telegram.sources import Sources
 from bot.telegram.words import WORDS, of_error
 from rag.errors import BadSettings, QuestionRejected
+from rag.types import Language
 
 if TYPE_CHECKING:
     from bot.wiring import App
@@ -151,23 +152,27 @@ class Trouble:
         if isinstance(error, Forbidden):
             log.info("An answer had no reader: %s", error)
             return
-        message = message_of_person(update)
-        text = asked(message, self.desk.bot) if message else None
-        language = await self.desk.language(message, text or "") if message else "en"
-        sentence = of_error(error, language, self.desk.app.settings.max_chars)
+        reference = ""
         if not isinstance(error, QuestionRejected):
             reference = secrets.token_hex(4)
             log.error("Update %s failed, reference %s", update.update_id, reference, exc_info=error)
-            sentence += WORDS[language].reference.format(reference=reference)
-        if message:
-            await self._tell(update, message, sentence)
-        if update.callback_query:
-            await taps.end(update.callback_query, sentence)
+        message, query = message_of_person(update), update.callback_query
+        text = asked(message, self.desk.bot) if message else None
+        if message and text is not None:  # a group's own talk is none of our business
+            language = await self.desk.language(message, text)
+            await self._tell(update, message, self._sentence(error, language, reference))
+        if query:
+            language = await self.desk.language_of_person(query.from_user)
+            await taps.end(query, self._sentence(error, language, reference))
 
     async def gave_up(self, update: Update) -> None:
         """An update that ended the process again and again: says so, and it is done."""
         if message := message_of_person(update):
             await self._tell(update, message, (await self.desk.words(message)).gave_up)
+
+    def _sentence(self, error: BaseException | None, language: Language, reference: str) -> str:
+        sentence = of_error(error, language, self.desk.app.settings.max_chars)
+        return sentence + (WORDS[language].reference.format(reference=reference) * bool(reference))
 
     async def _tell(self, update: Update, message: Message, sentence: str) -> None:
         shown_in = await self.desk.kept(self.desk.inbox.preview, update.update_id)

@@ -14,7 +14,7 @@ from bot import render_telegram
 from bot.telegram.buttons import answer_keyboard
 from bot.telegram.desk import Context, Desk, Handler
 from bot.telegram.inbox import Keyboard
-from bot.telegram.meant import asked, message_of_person
+from bot.telegram.meant import asked, asker, message_of_person
 from bot.telegram.members import Lang, Limit, conversation
 from bot.telegram.preview import Preview
 from rag.types import Answer, Piece, Question, Turn
@@ -49,19 +49,19 @@ class Asking:
         if not text.strip():
             await self.desk.say(update, message, words.no_question)
             return
-        asker = _asker(message)
+        member = asker(message)
         edit = update.update_id if update.edited_message else 0
         kept = self.desk.kept
         if not await kept(
             self.desk.members.is_news, message.chat_id, message.message_id, text, edit
         ):
             return
-        if over := await kept(self.desk.members.count, self._limits(message, asker)):
+        if over := await kept(self.desk.members.count, self._limits(message, member)):
             if not over.told:
                 await self.desk.say(update, message, getattr(words, over.span))
             return
-        who = conversation(message.chat_id, asker)
-        language, turns = await kept(self._before, who, message.chat_id, asker)
+        who = conversation(message.chat_id, member)
+        language, turns = await kept(self._before, who, member)
         question = self.desk.app.answerer.question(text, language, turns=turns)
         answer, shown_in = await self._answered(update, message, question)
         buttons = await kept(self._after, who, answer)
@@ -73,13 +73,13 @@ class Asking:
         if message := message_of_person(update):
             await self.desk.say(update, message, (await self.desk.words(message)).only_text)
 
-    def _limits(self, message: Message, asker: int) -> list[Limit]:
+    def _limits(self, message: Message, member: int) -> list[Limit]:
         settings = self.desk.app.settings
-        if self.desk.is_admin(asker):
+        if self.desk.is_admin(member):
             return []
         limits = [
-            Limit(f"user:{asker}", "minute", settings.telegram_user_minute),
-            Limit(f"user:{asker}", "day", settings.telegram_user_day),
+            Limit(f"user:{member}", "minute", settings.telegram_user_minute),
+            Limit(f"user:{member}", "day", settings.telegram_user_day),
         ]
         if message.chat.type != ChatType.PRIVATE:
             limits += [
@@ -88,10 +88,9 @@ class Asking:
             ]
         return limits
 
-    def _before(self, who: str, chat_id: int, asker: int) -> tuple[Lang, tuple[Turn, ...]]:
+    def _before(self, who: str, member: int) -> tuple[Lang, tuple[Turn, ...]]:
         """What is kept that a question needs: the language that was set, the conversation."""
-        self.desk.members.asks(asker, chat_id)
-        return self.desk.members.member(asker).language, self.desk.app.people.turns(who)
+        return self.desk.members.member(member).language, self.desk.app.people.turns(who)
 
     def _after(self, who: str, answer: Answer) -> Keyboard:
         """Keeps an answer; gives the buttons that go with it."""
@@ -122,10 +121,3 @@ class Asking:
         if answer is None:
             raise RuntimeError("The stream ended without an answer.")
         return answer, preview.message_id
-
-
-def _asker(message: Message) -> int:
-    """Who asks; a channel or a group that writes as itself counts as its chat."""
-    if message.sender_chat or not message.from_user:
-        return (message.sender_chat or message.chat).id
-    return message.from_user.id

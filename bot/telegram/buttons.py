@@ -20,7 +20,6 @@ from bot.render_telegram import TelegramMessage
 from bot.telegram import taps
 from bot.telegram.desk import Context, Desk, Handler
 from bot.telegram.inbox import Keyboard
-from bot.telegram.meant import language_of_code
 from bot.telegram.members import Lang, conversation
 from bot.telegram.post import keyboard as as_buttons
 from bot.telegram.words import LANGUAGES, WORDS
@@ -63,15 +62,22 @@ class Buttons:
 
     def handlers(self) -> list[Handler]:
         """What to listen for."""
-        kinds = {"[ao]": self.article, "p": self.passages, "v": self.vote, "l": self.speak}
-        found = [CallbackQueryHandler(call, rf"^{kind}:") for kind, call in kinds.items()]
-        return [*found, CallbackQueryHandler(self.erase, r"^e$"), CallbackQueryHandler(self.gone)]
+        number = "[0-9]{1,9}"
+        known = {
+            rf"^[ao]:{number}:{number}(\.{number})*$": self.article,
+            rf"^p:{number}:\w+$": self.passages,
+            r"^v:(up|down):\w+$": self.vote,
+            r"^l:(auto|zh|en)$": self.speak,
+            r"^e$": self.erase,
+        }
+        found = [CallbackQueryHandler(call, pattern) for pattern, call in known.items()]
+        return [*found, CallbackQueryHandler(self.gone)]
 
     async def article(self, update: Update, context: Context) -> None:
         """A page of an article: a new message, or the next page in the one that shows it."""
         query, words = await taps.tapped(self.desk, update)
         _, page, numbers = (query.data or "").split(":")
-        shown, *others = [int(number) for number in numbers.split(".") if number.isdigit()] or [0]
+        shown, *others = map(int, numbers.split("."))
         article_id = await self.desk.kept(self.desk.members.article_id, shown)
         article = await asyncio.to_thread(self.desk.app.records.find, article_id)
         if not article:
@@ -80,7 +86,7 @@ class Buttons:
         pages = render_telegram.article_pages(
             article, with_id=self.desk.is_admin(query.from_user.id)
         )
-        at = _page(page, len(pages))
+        at = min(int(page), len(pages) - 1)
         rows = [_leaves(f"a:{{}}:{numbers}", at, len(pages))]
         if others:  # the others of the answer, this one last
             turned = ".".join(map(str, [*others, shown]))
@@ -101,7 +107,7 @@ class Buttons:
         if not pages:
             await taps.end(query, words.gone)
             return
-        at = _page(page, len(pages))
+        at = min(int(page), len(pages) - 1)
         leaves = _leaves(f"p:{{}}:{answer_id}", at, len(pages))
         await self._turn(update, query, pages[at], (leaves,) if leaves else (), "p:")
 
@@ -112,7 +118,7 @@ class Buttons:
         kept, members = self.desk.kept, self.desk.members
         shown = await kept(members.shown, answer_id)
         message = taps.message_of(query)
-        if not shown or not message or name not in ("up", "down"):
+        if not shown or not message:
             await taps.end(query, words.gone)
             return
         who = conversation(message.chat_id, query.from_user.id)
@@ -128,12 +134,9 @@ class Buttons:
         """A language of the answers."""
         query, _ = await taps.tapped(self.desk, update)
         chosen = (query.data or "").removeprefix("l:")
-        if chosen not in ("auto", "zh", "en"):
-            return
         await self.desk.kept(self.desk.members.speak, query.from_user.id, cast("Lang", chosen))
-        language = language_of_code(query.from_user.language_code) if chosen == "auto" else chosen
-        spoken = cast("Language", language)
-        text = WORDS[spoken].language_set.format(now=LANGUAGES[spoken][chosen])
+        language = await self.desk.language_of_person(query.from_user)
+        text = WORDS[language].language_set.format(now=LANGUAGES[language][chosen])
         await taps.end(query, text)
         await taps.replace(query, render_telegram.words(text))
 
@@ -145,7 +148,7 @@ class Buttons:
         await taps.replace(query, render_telegram.words(words.erased))
 
     async def gone(self, update: Update, context: Context) -> None:
-        """A button of an older version."""
+        """A button of an older version, or a tap that someone made up."""
         query, words = await taps.tapped(self.desk, update)
         await taps.end(query, words.gone)
 
@@ -191,10 +194,6 @@ def _only_leafs(message: Message, kind: str) -> bool:
         for row in rows
         for button in row
     )
-
-
-def _page(text: str, pages: int) -> int:
-    return min(int(text), pages - 1) if text.isdigit() else 0
 
 
 def _leaves(pattern: str, at: int, pages: int) -> tuple[tuple[str, str], ...]:

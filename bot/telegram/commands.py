@@ -17,7 +17,7 @@ from bot.render import one_line
 from bot.telegram import inbox
 from bot.telegram.buttons import language_keyboard, vote_keyboard
 from bot.telegram.desk import Context, Desk, Handler
-from bot.telegram.meant import argument, message_of_person
+from bot.telegram.meant import argument, asker, message_of_person
 from bot.telegram.members import Lang, conversation
 from bot.telegram.words import LANGUAGES, MODEL_ELSEWHERE, WORDS
 from rag.examples import examples as examples_of
@@ -81,8 +81,7 @@ class Commands:
         if not (message := message_of_person(update)):
             return
         words = await self.desk.words(message)
-        user = message.from_user
-        more = words.admin_help if user and self.desk.is_admin(user.id) else ""
+        more = words.admin_help if self.desk.is_admin(asker(message)) else ""
         await self.desk.say(update, message, words.help + more)
 
     async def new(self, update: Update, context: Context) -> None:
@@ -94,19 +93,18 @@ class Commands:
 
     async def lang(self, update: Update, context: Context) -> None:
         """/lang auto|zh|en: the language of answers; without a word, buttons."""
-        message = message_of_person(update)
-        if not message or not message.from_user:
+        if not (message := message_of_person(update)):
             return
         chosen = argument(message).lower()
         if chosen in ("auto", "zh", "en"):
             speak = self.desk.members.speak
-            await self.desk.kept(speak, message.from_user.id, cast("Lang", chosen))
+            await self.desk.kept(speak, asker(message), cast("Lang", chosen))
             language = await self.desk.language(message)
             text = WORDS[language].language_set.format(now=LANGUAGES[language][chosen])
             await self.desk.say(update, message, text)
             return
         language = await self.desk.language(message)
-        now = (await self.desk.kept(self.desk.members.member, message.from_user.id)).language
+        now = (await self.desk.kept(self.desk.members.member, asker(message))).language
         text = WORDS[language].language.format(now=LANGUAGES[language][now])
         await self.desk.say(update, message, text, language_keyboard(language))
 
@@ -139,11 +137,13 @@ class Commands:
         language = await self.desk.language(message)
         elsewhere = MODEL_ELSEWHERE[language] if self.desk.app.settings.llm else ""
         text = WORDS[language].privacy.format(
-            days=people.KEPT_DAYS, updates=inbox.KEPT_DAYS, model=elsewhere
+            days=people.KEPT_DAYS,
+            votes=people.VOTES_KEPT_DAYS,
+            updates=inbox.KEPT_DAYS,
+            model=elsewhere,
         )
         await self.desk.say(update, message, text, (((WORDS[language].erase_button, "e"),),))
 
 
 def _who(message: Message) -> str:
-    user = message.from_user
-    return conversation(message.chat_id, user.id if user else message.chat_id)
+    return conversation(message.chat_id, asker(message))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from telegram import Bot, Message, Update
+from telegram import Bot, Message, Update, User
 from telegram.ext import Application, BaseHandler, ContextTypes
 
 from bot import render_telegram
@@ -12,7 +12,7 @@ from bot.render_telegram import TelegramMessage
 from bot.telegram.clerk import Clerk
 from bot.telegram.inbox import Inbox, Keyboard, Letter
 from bot.telegram.limiter import Limiter
-from bot.telegram.meant import language_of, topic
+from bot.telegram.meant import asker, language_of, language_of_code, topic
 from bot.telegram.members import Members
 from bot.telegram.post import Post
 from bot.telegram.words import WORDS, Words
@@ -44,9 +44,13 @@ class Desk:
 
     async def language(self, message: Message, text: str = "") -> Language:
         """The language to speak to someone in: what they set, else wrote, else have."""
-        user = message.from_user
-        set_to = (await self.kept(self.members.member, user.id)).language if user else "auto"
+        set_to = (await self.kept(self.members.member, asker(message))).language
         return language_of(message, text) if set_to == "auto" else set_to
+
+    async def language_of_person(self, user: User) -> Language:
+        """The language to speak to someone in who writes nothing: what they set, else have."""
+        set_to = (await self.kept(self.members.member, user.id)).language
+        return language_of_code(user.language_code) if set_to == "auto" else set_to
 
     async def words(self, message: Message, text: str = "") -> Words:
         """Our sentences in the asker's language."""

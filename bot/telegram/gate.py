@@ -11,7 +11,7 @@ from telegram.ext import ApplicationHandlerStop, TypeHandler
 
 from bot.telegram import taps
 from bot.telegram.desk import Context, Desk, Handler
-from bot.telegram.meant import message_of_person
+from bot.telegram.meant import asker, message_of_person
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,8 @@ class Gate:
     async def check(self, update: Update, context: Context) -> None:
         """Lets an update through, or ends it here."""
         user, chat = update.effective_user, update.effective_chat
-        who = user.id if user else chat.id if chat else 0
+        message = update.message or update.edited_message
+        who = asker(message) if message else user.id if user else 0
         if self.desk.is_admin(who):
             return
         member = await self.desk.kept(self.desk.members.member, who)

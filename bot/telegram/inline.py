@@ -26,7 +26,7 @@ from bot.render import one_line
 from bot.render_telegram import TelegramMessage
 from bot.telegram.desk import Context, Desk, Handler
 from bot.telegram.meant import language_of_code
-from bot.telegram.members import Limit, Member
+from bot.telegram.members import Limit, Member, Over
 from bot.telegram.words import WORDS
 from rag.errors import QuestionRejected
 from rag.types import Answer, Language
@@ -65,8 +65,9 @@ class Inline:
         if self.latest.get(who) != update.update_id:
             return
         del self.latest[who]
-        if await self._over(who):
-            await self._say(query, WORDS[language].inline_wait)
+        if over := await self._over(who):
+            words = WORDS[language]
+            await self._say(query, words.inline_wait if over.span == "minute" else words.inline_day)
             return
         await self._answered(query, text, member)
 
@@ -80,10 +81,13 @@ class Inline:
         with _in_time():
             await query.answer(_results(answer), cache_time=CACHE_S, is_personal=True)
 
-    async def _over(self, who: int) -> bool:
-        most = _TRIES * self.desk.app.settings.telegram_user_minute
-        limit = Limit(f"inline:{who}", "minute", most)
-        return await self.desk.kept(self.desk.members.count, [limit]) is not None
+    async def _over(self, who: int) -> Over | None:
+        settings = self.desk.app.settings
+        limits = [
+            Limit(f"inline:{who}", "minute", _TRIES * settings.telegram_user_minute),
+            Limit(f"inline:{who}", "day", _TRIES * settings.telegram_user_day),
+        ]
+        return await self.desk.kept(self.desk.members.count, limits)
 
     async def _say(self, query: InlineQuery, text: str) -> None:
         button = InlineQueryResultsButton(text, start_parameter="inline")

@@ -31,12 +31,25 @@ def language_of_code(code: str | None) -> Language:
 
 
 def message_of_person(update: Update) -> Message | None:
-    """The message of a person, new or edited; None for what else an update brings."""
+    """The message of a person, new or edited; None for what else an update brings.
+
+    What is sent through an inline mode, ours above all, are not a person's own words.
+    """
     message = update.message or update.edited_message
-    if not message or message.is_automatic_forward:
+    if not message or message.is_automatic_forward or message.via_bot:
         return None
     by_bot = message.from_user and message.from_user.is_bot and not message.sender_chat
     return None if by_bot else message
+
+
+def asker(message: Message) -> int:
+    """Who writes; a channel or a group that writes as itself counts as its chat.
+
+    Telegram gives such messages a stand-in for a sender, the same one for all groups.
+    """
+    if message.sender_chat or not message.from_user:
+        return (message.sender_chat or message.chat).id
+    return message.from_user.id
 
 
 def asked(message: Message, bot: Bot) -> str | None:

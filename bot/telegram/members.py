@@ -20,9 +20,7 @@ CREATE TABLE IF NOT EXISTS telegram_members (
     id INTEGER PRIMARY KEY, language TEXT NOT NULL DEFAULT 'auto',
     banned INTEGER NOT NULL DEFAULT 0, allowed INTEGER NOT NULL DEFAULT 0
 );
-CREATE TABLE IF NOT EXISTS telegram_places (
-    member INTEGER, chat INTEGER, PRIMARY KEY (member, chat)
-) WITHOUT ROWID;
+DROP TABLE IF EXISTS telegram_places;  -- 0.1 kept there in which chats someone asked, for ever
 CREATE TABLE IF NOT EXISTS telegram_counts (
     who TEXT, span TEXT, number INTEGER, n INTEGER NOT NULL, PRIMARY KEY (who, span, number)
 ) WITHOUT ROWID;
@@ -134,9 +132,11 @@ class Members:
             )
 
     def count(self, limits: Sequence[Limit]) -> Over | None:
-        """Counts a question; the limit that it is over, if there is one (0: none)."""
+        """Counts a question; the first limit that it is over, if there is one (0: no limit).
+
+        It counts for no limit after that: who asks too much uses up nobody else's share.
+        """
         now = time.time()
-        over: Over | None = None
         with translated():
             db = self._people.db
             for limit in limits:
@@ -152,22 +152,14 @@ class Members:
                         (limit.span, number),
                     )
                 if limit.most and n > limit.most:
-                    over = Over(limit.span, told=n > limit.most + 1)
-        return over
+                    return Over(limit.span, told=n > limit.most + 1)
+        return None
 
     def told_today(self, who: str) -> bool:
         """Whether someone heard today already that they may not ask; counts that they do now."""
-        over = self.count([Limit(f"told:{who}", "day", 1)])
-        return over is not None
+        return self.count([Limit(f"told:{who}", "day", 1)]) is not None
 
     # --- what was asked and shown
-
-    def asks(self, member_id: int, chat_id: int) -> None:
-        """Keeps in which chats someone asked, so that all of it can be erased."""
-        with translated():
-            self._people.db.execute(
-                "INSERT OR IGNORE INTO telegram_places VALUES (?, ?)", (member_id, chat_id)
-            )
 
     def is_news(self, chat_id: int, message_id: int, text: str, edit: int = 0) -> bool:
         """Whether a question is to be answered: it is new, or changed for the first time.
@@ -248,18 +240,16 @@ class Members:
     # --- all of it
 
     def erase(self, member_id: int) -> None:
-        """Deletes all that is kept of a person, a ban and an invitation excepted."""
+        """Deletes what is kept of a person, in all chats.
+
+        A ban and an invitation stay, and so do the counts of today: else they would be no limits.
+        """
+        everywhere = conversation("%", member_id)
         with translated():
             db = self._people.db
-            chats = db.execute(
-                "SELECT chat FROM telegram_places WHERE member = ?", (member_id,)
-            ).fetchall()
-            for (chat_id,) in chats:
-                who = conversation(chat_id, member_id)
-                self._people.erase(who)
-                db.execute("DELETE FROM telegram_answers WHERE who = ?", (who,))
+            for table in ("answers", "votes", "telegram_answers"):
+                db.execute(f"DELETE FROM {table} WHERE who LIKE ?", (everywhere,))
             db.execute("DELETE FROM telegram_asked WHERE chat = ?", (member_id,))
-            db.execute("DELETE FROM telegram_places WHERE member = ?", (member_id,))
             db.execute("UPDATE telegram_members SET language = 'auto' WHERE id = ?", (member_id,))
 
     def usage(self) -> Usage:
@@ -279,6 +269,6 @@ class Members:
         return Usage(asked, members, banned, waiting)
 
 
-def conversation(chat_id: int, member_id: int) -> str:
+def conversation(chat_id: int | Literal["%"], member_id: int) -> str:
     """The name of one person's conversation in one chat, as people.py keeps it."""
     return f"telegram:{chat_id}:{member_id}"

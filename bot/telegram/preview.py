@@ -65,9 +65,11 @@ class Preview:
                 pause = DRAFT_S if self._private else EDIT_S
 
     async def _show(self) -> None:
+        if not self._desk.limiter.free(self._message.chat_id):
+            return
         if not self.text:
             await self._type()
-        elif self.text != self._shown and self._desk.limiter.free(self._message.chat_id):
+        elif self.text != self._shown:
             self._shown = self.text
             await (self._draft() if self._private else self._edit())
 

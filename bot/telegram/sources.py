@@ -34,7 +34,7 @@ class Sources:
         return [
             CommandHandler("sources", self.sources, new),
             CommandHandler("latest", self.latest, new),
-            CallbackQueryHandler(self.turn, r"^s:\d+$"),
+            CallbackQueryHandler(self.turn, r"^s:[0-9]{1,9}$"),
         ]
 
     async def sources(self, update: Update, context: Context) -> None:
@@ -85,7 +85,7 @@ class Sources:
         lines, row = [], []
         for n, article in enumerate(articles, start=before + 1):
             title = short(one_line(article.title)) or words.no_title
-            place = " · ".join(filter(None, map(one_line, (article.date, article.source))))
+            place = " · ".join(filter(None, (article.date, short(one_line(article.source)))))
             lines.append(f"{n}. {title}" + (f"\n    {place}" if place else ""))
             number = await self.desk.kept(self.desk.members.number, article.article_id)
             row.append((str(n), f"o:0:{number}"))

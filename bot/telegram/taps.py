@@ -9,7 +9,6 @@ from telegram.error import TelegramError
 from bot.render_telegram import TelegramMessage
 from bot.telegram.desk import Desk
 from bot.telegram.inbox import Keyboard
-from bot.telegram.meant import language_of_code
 from bot.telegram.post import keyboard
 from bot.telegram.words import WORDS, Words
 
@@ -18,10 +17,7 @@ async def tapped(desk: Desk, update: Update) -> tuple[CallbackQuery, Words]:
     """The tap in an update, and our sentences in the language of who tapped."""
     query = update.callback_query
     assert query  # handlers of taps get nothing else
-    language = (await desk.kept(desk.members.member, query.from_user.id)).language
-    if language == "auto":
-        return query, WORDS[language_of_code(query.from_user.language_code)]
-    return query, WORDS[language]
+    return query, WORDS[await desk.language_of_person(query.from_user)]
 
 
 async def end(query: CallbackQuery, text: str = "") -> None:

@@ -45,11 +45,13 @@ class Words:
     day: str
     inline_hint: str
     inline_wait: str
+    inline_day: str
     inline_answer: str
     stats: str
     ingesting: str
     ingested: str
     ingest_failed: str
+    ingest_partly: str
     ingest_how: str
     file_type: str
     file_size: str
@@ -77,12 +79,12 @@ WORDS: Mapping[Language, Words] = {
         examples="For example:",
         help="Write your question, in English or Chinese. I answer from the indexed articles only "
         "and quote them: [¹] in the answer is the quotation with [¹]; tap a long one to open it. "
-        "When the articles don't tell, I say so. You can go on asking: “and in 2023?”\n\n"
+        "When the articles don't say, I tell you so. You can follow up: “and in 2023?”\n\n"
         "In a group, mention me, reply to me, or write /ask and the question. In any chat, write "
         "my name and a question to send an answer there.\n\n"
         "/sources lists what is indexed, /latest the newest articles; /new begins a new "
         "conversation, /lang sets my language, /feedback tells me what was wrong, /privacy says "
-        "what is kept of you.",
+        "what is kept about you.",
         admin_help="\n\nFor admins: send a file of newspaper pages or articles to have it indexed; "
         "/stats, /remove ID, /ban ID, /unban ID, /allow ID.",
         no_question="Write the question after /ask, for example: /ask who chaired the meeting?",
@@ -98,19 +100,20 @@ WORDS: Mapping[Language, Words] = {
         latest="The newest articles; tap a number to read one.",
         no_title="(no title)",
         privacy="I keep your questions and answers for {days} days, so that you can go on asking "
-        "and leaf through what I quoted; votes and comments with their question until whoever "
-        "runs me has used them; your language until you change it; how much you asked today "
-        "until tomorrow; the number of each message for {updates} days, so that I never answer "
-        "twice. A message itself is deleted as soon as it is answered. Nothing goes to anyone "
-        "else{model}.",
-        erased="Done: all that was kept of you is deleted.",
+        "and leaf through what I quoted; votes and comments with their question for {votes} "
+        "days, so that whoever runs me can use them; your language until you change it; how many "
+        "questions you asked today until tomorrow; the number of each message for {updates} days, "
+        "so that I never answer twice. A message itself is deleted as soon as it is answered. "
+        "Nothing goes to anyone else{model}.",
+        erased="Done: your questions, answers, votes, comments and language are deleted. Only how "
+        "many questions you asked today stays, until tomorrow.",
         feedback_how="Tap 👍 or 👎 under an answer. To say more, write /feedback and a sentence: "
         "it goes with my last answer to you.",
-        feedback_none="I have no answer of mine to you that this could go with.",
+        feedback_none="I have given you no answer yet that this could go with.",
         feedback_ask="Thank you. Was the answer right all the same?",
         feedback_kept="Thank you: your comment is kept with the answer.",
         vote_kept="Thank you!",
-        vote_other="Only who asked can rate this answer.",
+        vote_other="Only the person who asked can rate this answer.",
         gone="That is no longer here.",
         banned="I may not answer you here; whoever runs me decided so.",
         closed="I answer invited people only. Whoever runs me can let you in: your number is {id}.",
@@ -118,6 +121,7 @@ WORDS: Mapping[Language, Words] = {
         day="That was the last question for today, to leave room for others. Until tomorrow!",
         inline_hint="Write a question about the articles",
         inline_wait="A little slower, please",
+        inline_day="No more questions today",
         inline_answer="The answer",
         stats="{articles} articles, {passages} passages, {files} files\n"
         "Today: {asked} questions by {people} people\n"
@@ -126,13 +130,14 @@ WORDS: Mapping[Language, Words] = {
         ingested="{name}: {added} added, {updated} updated, {unchanged} unchanged. {articles} "
         "articles in all.",
         ingest_failed="{name} was not indexed: {reason}",
+        ingest_partly="Not all of it: {reason}",
         ingest_how="Send me the file: newspaper pages (text, HTML, PDF, Word), articles "
         "(.jsonl) or a ZIP file of them, up to {mb} MB.",
         file_type="I can't index files of this type; these I can: {types}.",
         file_size="That file is too large: up to {mb} MB.",
         removed="Removed: {count}.",
-        ids_missing="Write the ids after the command; to you, an article shows its id under its "
-        "title.",
+        ids_missing="Write the ids after the command; when you open an article, its id stands "
+        "under its title.",
         ban_how="Reply to a message of theirs with {command}, or write {command} and their number.",
         ban_done="{id} gets no answers any more; /unban {id} takes it back.",
         unban_done="{id} is no longer banned.",
@@ -140,7 +145,7 @@ WORDS: Mapping[Language, Words] = {
         article_button="📄 Article",
         passages_button="🔎 More",
         erase_button="🗑 Delete all of it",
-        auto_button="as I ask",
+        auto_button="Same as my question",
         commands=(
             ("ask", "Ask a question"),
             ("new", "Forget the conversation so far"),
@@ -148,7 +153,7 @@ WORDS: Mapping[Language, Words] = {
             ("latest", "The newest articles"),
             ("lang", "Language of the answers"),
             ("feedback", "Say what was wrong with an answer"),
-            ("privacy", "What is kept of you; delete it"),
+            ("privacy", "What is kept about you; delete it"),
             ("help", "How to ask and how to read the answers"),
             ("start", "What I know, and examples"),
         ),
@@ -187,10 +192,10 @@ WORDS: Mapping[Language, Words] = {
         latest="最新的文章；点数字阅读。",
         no_title="（无标题）",
         privacy="我把您的问题和回答保存 {days} 天，以便您接着追问、翻看引文；"
-        "评价和意见连同问题保存到管理员用完为止；语言设定保存到您更改为止；"
+        "评价和意见连同问题保存 {votes} 天，供管理员改进；语言设定保存到您更改为止；"
         "当天的提问次数保存到第二天；每条消息的编号保存 {updates} 天，以免重复回答。"
         "消息本身答完即删。不会提供给任何其他人{model}。",
-        erased="好了，保存的关于您的一切都已删除。",
+        erased="好了，您的提问、回答、评价、意见和语言设定都已删除，只有今天的提问次数保留到明天。",
         feedback_how="请点回答下面的 👍 或 👎。想多说几句，就写 /feedback 加一句话，"
         "它会附在我给您的上一个回答上。",
         feedback_none="找不到可以附上这条意见的回答。",
@@ -198,13 +203,14 @@ WORDS: Mapping[Language, Words] = {
         feedback_kept="谢谢，您的意见已附在那个回答上。",
         vote_kept="谢谢！",
         vote_other="只有提问的人可以评价这个回答。",
-        gone="这个已经不在了。",
+        gone="这条内容已经不在了。",
         banned="我不能在这里回答您，这是管理员的决定。",
         closed="我只回答受邀的人。管理员可以为您开通，您的号码是 {id}。",
         minute="一下子问得有点多，请让我歇一分钟。",
         day="今天的提问次数用完了，留些机会给别人，明天再来吧！",
         inline_hint="写一个关于报道的问题",
         inline_wait="请慢一点",
+        inline_day="今天的提问次数用完了",
         inline_answer="回答",
         stats="{articles} 篇文章，{passages} 个段落，{files} 个文件\n"
         "今天：{people} 人提了 {asked} 个问题\n"
@@ -213,6 +219,7 @@ WORDS: Mapping[Language, Words] = {
         ingested="{name}：新增 {added} 篇，更新 {updated} 篇，{unchanged} 篇未变。"
         "现共 {articles} 篇。",
         ingest_failed="{name} 没有入库：{reason}",
+        ingest_partly="其中有没能入库的：{reason}",
         ingest_how="把文件发给我：报纸版面（文本、HTML、PDF、Word）、"
         "文章（.jsonl）或它们的 ZIP 压缩包，最大 {mb} MB。",
         file_type="不能收录这种文件，可以收录的有：{types}。",
