@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from bot import api, render
+from bot import api, render, render_telegram
 from bot.wiring import App
 from conftest import SAMPLE
 from rag.langchain_retriever import WenbaoRetriever
@@ -94,11 +94,12 @@ async def test_openai_cites_as_the_command_line_does(
 
 def test_telegram_shows_the_quotes_that_the_command_line_shows(answers: dict[str, Answer]) -> None:
     for text, answer in answers.items():
-        shown = "\n".join(message.text for message in render.telegram(answer))
-        html = unescape("\n".join(message.html for message in render.telegram(answer)))
+        shown = "\n".join(message.text for message in render_telegram.messages(answer))
+        html = unescape("\n".join(message.html for message in render_telegram.messages(answer)))
         for citation in answer.citations:
             quote = render.harmless(citation.quote).split("\n")[0].strip()
-            assert f"[{citation.n}]" in shown and quote in shown and quote in html, text
+            marker = render_telegram.marked(f"[{citation.n}]")
+            assert marker in shown and quote in shown and quote in html, text
 
 
 def test_langchain_gets_the_passages_with_their_exact_places(
