@@ -98,7 +98,8 @@ def test_telegram_shows_the_quotes_that_the_command_line_shows(answers: dict[str
         html = unescape("\n".join(message.html for message in render_telegram.messages(answer)))
         for citation in answer.citations:
             quote = render.harmless(citation.quote).split("\n")[0].strip()
-            assert f"[{citation.n}]" in shown and quote in shown and quote in html, text
+            marker = render_telegram.marked(f"[{citation.n}]")
+            assert marker in shown and quote in shown and quote in html, text
 
 
 def test_langchain_gets_the_passages_with_their_exact_places(
