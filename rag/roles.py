@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.blocks import Block
+from rag.blocks import FINAL, Block
 from rag.cues import Cues, changes_of, cues_of
 from rag.habits import Habits
 
@@ -54,6 +54,7 @@ FOLLOWS: dict[State, tuple[Role, ...]] = {
     _H: (_H, _X),
     _X: (_K, _T, _H, _B, _X),
 }
+MAX_TITLE = 40  # characters of a lone first line that is taken for a title
 Scores = NDArray[np.float64]
 Weights = Mapping[str, Scores]
 _STATES = tuple(FOLLOWS)
@@ -73,7 +74,19 @@ def roles_of(blocks: Sequence[Block], habits: Habits) -> list[Role]:
         legal + _weighed(block, own) + _weighed(joint, change)
         for block, joint in zip(cues, changes, strict=True)
     ]
-    return _best(scores)
+    return _with_title(_best(scores), blocks)
+
+
+def _with_title(roles: list[Role], blocks: Sequence[Block]) -> list[Role]:
+    """The roles; where nothing is a title, a first line that isn't a sentence is one.
+
+    The weights were fitted on whole pages: a text of two lines looks like a column's name to them.
+    """
+    if len(blocks) < 2 or Role.TITLE in roles or roles[0] is Role.FURNITURE:
+        return roles
+    first = blocks[0].text
+    is_title = len(first) <= MAX_TITLE and first[-1] not in FINAL
+    return [Role.TITLE, *roles[1:]] if is_title else roles
 
 
 def _weighed(cues: Cues, weights: Weights) -> Scores | float:

@@ -43,7 +43,11 @@ def test_every_bad_file_is_one_sentence_and_the_rest_is_indexed(
 
 
 @pytest.mark.parametrize(
-    "name", ["truncated.pdf", "entities.docx", "locked.zip", "50000-titles.txt"]
+    "name",
+    [
+        *("truncated.pdf", "entities.docx", "50000-titles.txt"),
+        *("locked.zip", "list-elsewhere.zip", "bzip2-bomb.zip"),
+    ],
 )
 def test_a_bad_file_is_one_sentence(tmp_path: Path, name: str) -> None:
     made = badfiles.FILES[name]
