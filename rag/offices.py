@@ -16,23 +16,23 @@ _TITLES = (
     "|发言人|政委|干部|主持人|演员|导演|作家|诗人|画家|歌手|运动员|选手|冠军|家长|业主|商户|户主|大户|带头人|支书|技师|工匠|匠人"
     "|博士|主编|编辑|编导|总干事|董事|监事|股东|合伙人|首席执行官|顾问|参事|裁判|社员|房东|租客|顾客|游客|患者|学者|烈士|党员|股长|大队长|主人"
 )
-_TITLE = re.compile(_TITLES)
+_TITLE = re.compile(_TITLES + "|工[程坊业会厂作商]|员会|师范|长[期江安]")
 _TITLED = re.compile(rf"(?:{_TITLES})$")
-_TRADE = re.compile("[员长师家手者工民户匠主农商贩士生贤计妇星迷友警]$")  # 烧灶工, 摊主, 造价师: any noun so built
+_TRADE = re.compile("[员长师家手者工民户匠主农商贩士生贤计妇星迷友警医]$")  # 烧灶工, 摊主, 造价师: any noun so built
 _NO_TRADE = re.compile(
     "^(?:.?[大国人全自厂商一几各哪每农公搬回]家|[成人全动裁满]员|总?动员|[增生成特延擅周全]长|[人双分入着帮亲一二新]手|[或前后两]者"
-    "|[人手开竣施动完加化军用务打员分]工|[人为惠便利全国移]民|[自民为]主|[用账窗门入开]户|[助三支涉惠]农|[工客协招会智电]商|.*[卫民新养再衍发产]生|.*[统设预审估共合]计|.*战士?|.?障者|[明行]星|[网亲好]?友)$"
+    "|[人手开竣施动完加化军用务打员分]工|[人为惠便利全国移]民|[自民为]主|[用账窗门入开]户|[助三支涉惠]农|[工客协招会智电]商|.*[卫民新养再衍发产]生|.*[统设预审估共合]计|.*战士?|.?障者|[中西就行]医|[区县市省].|[明行]星|[网亲好]?友)$"
 )
 _LEADS = re.compile("v(?!n)|[mqa](?!n)")  # a verb or number before the nouns is no part of them
 _LEADS_OFFICE = re.compile(
-    "十|第|中国|原|前|副|总|工程|注册|退休|执行|研究|教|调研|理事|董事|编|老|高级|首席|名誉"
+    "十|第|民[建革盟进]|九三|中国|原|前|副|总|工程|注册|退休|执行|研究|教|调研|理事|董事|编|老|高级|首席|名誉"
 )
 _LINK = re.compile(
-    r"(?:是|记|走近|对话|访|为|叫|请|请来|任|由|与|邀请|采访|见到|来到|走访|带领|陪同|联系|拜访|遇到|认识|告诉|记得|介绍|发现|看望|委托|听|说)$"
+    r"(?:[就这即也]?是|记|走近|对话|访|为|名?叫|请|请来|任|由|与|.?给|邀请|采访|见到|来到|走访|带领|陪同|联系|拜访|遇到|认识|告诉|记得|介绍|发现|看望|委托|听|说)"
 )
 _STOP_TAGS = ("u", "p", "d", "r", "c", "x", "y", "f", "e", "o", "z", "t")
-_BARE = re.compile("[局委办厅处所站]|中心")
-_OF_A_PLACE = re.compile("[省市县区州旗镇乡](?!的)[^省市县区州旗镇乡的在、]{1,6}$")  # 区住建|局局长
+# What the segmenter cuts in two behind a bare 区: 区住|建局总经济师, 县农牧和|科技局局长.
+_OF_A_PLACE = re.compile("(?:^|[由、与])([省市县区州旗][^的在是有说里内上请邀由、]{0,5})$")
 _PLACE_ENDS = frozenset("省市区县州旗乡镇村街")
 _TIME = re.compile("[前后时间中下日天年晚]$")
 _ORGANISED = re.compile(
@@ -52,7 +52,7 @@ def ends_with_one(before: str) -> bool:
         return False
     words = segmented(before[-10:])
     _, word, tag = words[-1]
-    if word in "员师长户" and len(words) > 1 and words[-2][2].startswith(("n", "v")):
+    if word in "员师长户工" and len(words) > 1 and words[-2][2].startswith(("n", "v")):
         word, tag = words[-2][1] + word, "n"  # 快递员, which the segmenter cuts
     return tag.startswith(("n", "v", "b")) and len(word) > 1 and not _NO_TRADE.match(word)
 
@@ -61,7 +61,7 @@ def cuts_one(before: str, name: str) -> bool:
     """Whether a title runs across the place where a name is said to begin: 结构工|程师."""
     begin = len(before[-6:])
     titles = _TITLE.finditer(before[-6:] + name)
-    return any(title.start() < begin < title.end() for title in titles)
+    return any(title.start() <= begin < title.end() for title in titles)
 
 
 def office_at_end(before: str) -> str:
@@ -102,10 +102,11 @@ def _noun_phrase(clause: str) -> str:
     if len(words) - begin == 1 and begin and len(words[begin][1]) == 1:
         begin -= 1
     start = words[begin][0] + (words[begin][1][0] in "年月日")  # 2023|年区 as it is cut at times
-    if _BARE.match(clause, start) and (whole := _OF_A_PLACE.search(clause[:start])):
-        start = whole.start()
+    if whole := _OF_A_PLACE.search(clause[:start]):
+        start = whole.start(1)
+    start += len(re.match("(?:.*[由请](?=[省市县区州])|(?:主持|参加|出席).{1,6}?的|另?[一几]?[名位])?", clause[start:])[0])
     rare = re.search("的([^的、]{1,2})$", clause[:start])  # 把桩师傅, cut as if 把 were a preposition
-    return clause[rare.start(1) :] if rare and not _LINK.search(rare[1]) else clause[start:]
+    return clause[rare.start(1) :] if rare and not _LINK.fullmatch(rare[1]) else clause[start:]
 
 
 def _belongs(words: list[tuple[int, str, str]], at: int) -> bool:
@@ -119,7 +120,7 @@ def _belongs(words: list[tuple[int, str, str]], at: int) -> bool:
     if word == "的":  # 银行界的委员, but not 晒黑的渔民
         is_noun = before_tag.startswith("n") and not before_tag.startswith("nr")
         return is_noun or before[-1:] in _PLACE_ENDS
-    if _LINK.search(word):
+    if _LINK.fullmatch(word):
         return False
     if words[at + 1][1] in _PLACE_ENDS and len(word) > 1 and not tag.startswith(("u", "p", "r", "x", "m", "t")):
         return not _TIME.search(word)  # 瑶里, which the segmenter takes for an adverb, before 镇

@@ -23,7 +23,7 @@ from rag.types import Article
 _LONG_SURNAME = re.compile(
     "欧阳|司马|上官|诸葛|司徒|尉迟|慕容|东方|令狐|皇甫|公孙|夏侯|长孙|端木|澹台|呼延|轩辕|宇文|南宫|独孤|拓跋|司空|闻人"
 )
-_RARE = frozenset("索茶贝楼芮满闫信户撒火修阳占亢来仵门鹿苌勾敬续铁战银初朴赫肇乜兀")
+_RARE = frozenset("索茶贝楼芮满闫信户撒火况班尉海妥南雍桂修阳占亢来仵门鹿苌勾敬续铁战银初朴赫肇乜兀")
 _DOTTED = re.compile(rf"[{CJK}]{{1,8}}(?:[·•][{CJK}]{{1,8}})+")
 _KIN = re.compile(
     "(?:妻子|丈夫|爱人|老伴|儿子|女儿|父亲|母亲|爸爸|妈妈|哥哥|弟弟|姐姐|妹妹|孙子|孙女|侄子|侄女|儿媳|女婿|叫|叫做|岁的|老人|老汉"
@@ -39,7 +39,7 @@ _GOES_ON = re.compile(
 )
 _ADVERB = frozenset("则也却就还又都便仍了是在说和与及等称的给谈")  # behind a whole name, seldom in one
 _NO_GIVEN = re.compile(
-    "(?:先生|女士|奶奶|爷爷|大爷|大妈|大娘|大姐|大哥|阿姨|师傅|老师|同学|政协|人大|政府|委员|部门|某|[上下出起到过好完]|.?[的了着不边各]|.[县市区镇乡村省局])"
+    "(?:先生|女士|奶奶|爷爷|大爷|大妈|大娘|大姐|大哥|阿姨|师傅|老师|同学|政协|人大|政府|委员|部门|某|委|级|工商|民[政族]|[上下出起到过好完]|.?[的了着不边各]|.[后前里内外时]|.[县市区镇乡村省局])"
 )
 _BEFORE = re.compile(r"(?:^|[的在由让请给对和与跟同是被把向比有像见了]|[^\w]|其中)$")
 _STYLED = re.compile(
@@ -54,7 +54,7 @@ _LIST = re.compile(
     rf"((?:[{CJK}]{{2,4}}、){{0,6}}[{CJK}]{{2,4}}?)等?\d{{0,4}}[多余两三四五六七八九十]?[名位个]([{CJK}]{{2,10}}?)(?![{CJK}]{{0,2}}员)"
 )
 _REPORTER = re.compile(
-    r"((?:本报|本刊|本网|新华社|特约|见习|实习|首席)*(?:记者|通讯员|评论员|摄影))[：:\s]*"
+    r"((?:本报|本刊|本网|新华社|特约|见习|实习|首席)*(?:记者|通讯员|评论员|实习生|摄影))[：:\s]*"
 )
 _RANKED = re.compile("(?:书记|主席|主任|[局院校会镇乡县市厅部馆所站]长|总?经理|主委|名叫|叫)$")
 _NO_REPORTER = frozenset(("整理", "摄", "文并摄", "报道", "摄影报道", "综合", "综合报道", "供图", "采写"))
@@ -175,7 +175,7 @@ def _names(read: _Read) -> Iterator[tuple[tuple[int, int], int]]:
         is_next = start == last + 1 and text[last] in "、和"
         if start in dotted:
             end = dotted[start][1]
-        elif text[start] in SURNAMES or text[start] in _RARE or may_be_surname(text[start]):
+        elif _may_begin(text, start):
             end = _name_end(read, start, is_next=is_next)
         else:
             end = _foreign_end(read, start)
@@ -183,6 +183,13 @@ def _names(read: _Read) -> Iterator[tuple[tuple[int, int], int]]:
             head = head if is_next else start
             last = end
             yield (start, end), head
+
+
+def _may_begin(text: str, start: int) -> bool:
+    """Whether a surname stands here."""
+    char = text[start]
+    is_short = char not in "区员" and (char in SURNAMES | _RARE or may_be_surname(char))
+    return is_short or bool(_LONG_SURNAME.match(text, start))
 
 
 def _name_end(read: _Read, start: int, *, is_next: bool) -> int:
@@ -207,7 +214,7 @@ def _weight(read: _Read, start: int, end: int, *, is_next: bool) -> float:
     is_said = bool(_SAYS.match(rest) or (_SAYS.match(rest[1:]) and rest[0] in _ADVERB))
     is_said = is_said or (rest[:1] == "是" and bool(_told(text, end)))
     is_free = start in read.words and bool(_BEFORE.search(before))
-    if cuts_one(before, name):
+    if cuts_one(before, name) or (len(name) == 2 and name[1] in _ADVERB):
         return 0.0
     is_new = _is_new(read, start, end)
     speaks = is_cued or (is_free and (is_styled or is_said or is_new))
@@ -238,7 +245,7 @@ def _by_words(read: _Read, start: int, end: int) -> float:
     word, tag = read.words.get(start, ("", ""))
     if len(word) > 1 and not is_in_dictionary(word):
         tag = "nr" if len(word) == 3 or (len(word) == 2 and tag != "v") else tag
-    weight = 1.0 * (start in read.words) + 1.0 * (end in read.words or end >= len(read.text))
+    weight = (1.0 if start in read.words else 0.5 if start + 1 in read.words else 0.0) + 1.0 * (end in read.words or end >= len(read.text))
     if tag.startswith("nr"):
         return weight + (1.5 if start + len(word) <= end else 1.0)
     if tag in _ODD_TAGS:
@@ -247,11 +254,11 @@ def _by_words(read: _Read, start: int, end: int) -> float:
         is_noun = tag.startswith("n") and not tag.startswith("nt")
         return weight - (0.5 if is_noun and start + len(word) < end else 2.0 if is_noun else 3.0)
     _, given_tag = read.words.get(start + 1, ("", ""))
-    if given_tag.startswith(("f", "t", "u", "r", "m", "p", "s")):
+    if given_tag.startswith(("f", "t", "u", "r", "m", "p", "s", "c")):
         weight -= 1.5
     weight += 1.0 * given_tag.startswith("nr")
     if tag.startswith(_PLAIN_TAGS) and word != "曾":
-        weight -= 1.5 if given_tag == "v" else 1.0
+        weight -= 1.5 if given_tag.startswith("v") else 1.0
     return weight - 3.0 * (tag == "c")
 
 
@@ -298,8 +305,9 @@ def _first_word_end(text: str, match: re.Match[str]) -> int:
     """Where the last part of a dotted name ends."""
     begin = max(match[0].rfind("·"), match[0].rfind("•")) + match.start() + 1
     end = begin
-    for _, word, _ in segmented(text[begin : match.end()]):
-        if end > begin + 1 and (_SAYS.match(text, end) or _GOES_ON.match(text, end)):
+    for _, word, tag in segmented(text[begin : match.end()]):
+        goes_on = _SAYS.match(text, end) or _GOES_ON.match(text, end) or tag == "v"
+        if end > begin + 1 and goes_on:
             break
         end += len(word)
     return end
@@ -315,13 +323,18 @@ def _foreign_end(read: _Read, start: int) -> int:
     end, made_up = start, False
     while end in read.words and re.fullmatch(f"[{CJK}]+", read.words[end][0]):
         word, tag = read.words[end]
-        if end > start and (_SAYS.match(read.text, end) or _GOES_ON.match(read.text, end)):
+        is_over = _SAYS.match(read.text, end) or _GOES_ON.match(read.text, end)
+        if end > start and (is_over or end - start > 3):
             break
-        if not tag.startswith(("nr", "ns", "nz")) or _PLACE.search(word):
+        is_name = tag.startswith(("nr", "ns", "nz"))
+        is_new = len(word) > 1 and not is_in_dictionary(word)
+        if not (is_name or (is_new and end > start)) or _PLACE.search(word):
             return 0
-        made_up |= len(word) > 1 and not is_in_dictionary(word)
+        made_up |= is_new or tag.startswith("nr")
         end += len(word)
-    return end if made_up and 2 <= end - start <= 5 else 0
+    name = read.text[start:end].removesuffix("家")
+    is_person = made_up and 2 <= len(name) <= 5 and not cuts_one(before, name)
+    return start + len(name) if is_person else 0
 
 
 # --- offices around a name -----------------------------------------------------------------------
