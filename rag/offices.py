@@ -14,9 +14,10 @@ _TITLES = (
     "|护士|护士长|老师|教师|教练|律师|记者|通讯员|村民|居民|市民|农民|渔民|牧民|茶农|果农|工人|职工|同学|学生|小朋友|师傅|传承人"
     "|队长|组长|班长|园长|总监|专家|院士|主播|司机|船长|店主|店长|老板|经营者|志愿者|网格员|民警|法官|检察官|总理|总统|首相|大使"
     "|发言人|政委|干部|主持人|演员|导演|作家|诗人|画家|歌手|运动员|选手|冠军|家长|业主|商户|户主|大户|带头人|支书|技师|工匠|匠人"
-    "|博士|主编|编辑|编导|总干事|董事|监事|股东|合伙人|首席执行官|顾问|参事|裁判|社员|房东|租客|顾客|游客|患者|学者|烈士|党员|股长|大队长|主人"
+    "|博士|主编|编辑|编导|总干事|董事|监事|股东|合伙人|首席执行官|顾问|参事|裁判|社员|房东|租客|顾客|游客|患者|学者|烈士|党员|股长|大队长|主人|成员"
+    "|艺人|武生|青年|姑娘|小伙|老板娘|族人"
 )
-_TITLE = re.compile(_TITLES + "|工[程坊业会厂作商]|员会|师范|长[期江安]")
+_TITLE = re.compile(_TITLES + "|工[程坊业会厂作商]|主[张要动导]|员会|师范|长[期江安]")
 _TITLED = re.compile(rf"(?:{_TITLES})$")
 _TRADE = re.compile("[员长师家手者工民户匠主农商贩士生贤计妇星迷友警医]$")  # 烧灶工, 摊主, 造价师: any noun so built
 _NO_TRADE = re.compile(
@@ -32,7 +33,7 @@ _LINK = re.compile(
 )
 _STOP_TAGS = ("u", "p", "d", "r", "c", "x", "y", "f", "e", "o", "z", "t")
 # What the segmenter cuts in two behind a bare 区: 区住|建局总经济师, 县农牧和|科技局局长.
-_OF_A_PLACE = re.compile("(?:^|[由、与])([省市县区州旗][^的在是有说里内上请邀由、]{0,5})$")
+_OF_A_PLACE = re.compile("(?:^|[由、与])([省市县区州旗][^的在是有说里内上请邀由、]{0,10})$")
 _PLACE_ENDS = frozenset("省市区县州旗乡镇村街")
 _TIME = re.compile("[前后时间中下日天年晚]$")
 _ORGANISED = re.compile(
@@ -102,7 +103,8 @@ def _noun_phrase(clause: str) -> str:
     if len(words) - begin == 1 and begin and len(words[begin][1]) == 1:
         begin -= 1
     start = words[begin][0] + (words[begin][1][0] in "年月日")  # 2023|年区 as it is cut at times
-    if whole := _OF_A_PLACE.search(clause[:start]):
+    whole = _OF_A_PLACE.search(clause[:start])
+    if whole and not _TITLE.search(whole[1]):
         start = whole.start(1)
     start += len(re.match("(?:.*[由请](?=[省市县区州])|(?:主持|参加|出席).{1,6}?的|另?[一几]?[名位])?", clause[start:])[0])
     rare = re.search("的([^的、]{1,2})$", clause[:start])  # 把桩师傅, cut as if 把 were a preposition
@@ -118,7 +120,7 @@ def _belongs(words: list[tuple[int, str, str]], at: int) -> bool:
     if word == "、":
         return ends_with_one(before)
     if word == "的":  # 银行界的委员, but not 晒黑的渔民
-        is_noun = before_tag.startswith("n") and not before_tag.startswith("nr")
+        is_noun = before_tag.startswith(("n", "b")) and not before_tag.startswith("nr")
         return is_noun or before[-1:] in _PLACE_ENDS
     if _LINK.fullmatch(word):
         return False

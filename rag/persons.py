@@ -21,9 +21,10 @@ from rag.types import Article
 # --- what is looked for. Each is linear: no nested or adjacent unbounded repeats. ----------------
 
 _LONG_SURNAME = re.compile(
-    "欧阳|司马|上官|诸葛|司徒|尉迟|慕容|东方|令狐|皇甫|公孙|夏侯|长孙|端木|澹台|呼延|轩辕|宇文|南宫|独孤|拓跋|司空|闻人"
+    "(?:欧阳|司马|上官|诸葛|司徒|尉迟|慕容|东方|令狐|皇甫|公孙|夏侯|长孙|端木|澹台|呼延|轩辕|宇文|南宫|独孤|拓跋|司空|闻人"
+    "|申屠)(?![伯叔婶姨爷奶总])"
 )
-_RARE = frozenset("索茶贝楼芮满闫信户撒火况班尉海妥南雍桂修阳占亢来仵门鹿苌勾敬续铁战银初朴赫肇乜兀")
+_RARE = frozenset("索茶贝楼芮满闫信户撒火况仝班尉海妥南雍桂修阳占亢来仵门鹿苌勾敬续铁战银初朴赫肇乜兀")
 _DOTTED = re.compile(rf"[{CJK}]{{1,8}}(?:[·•][{CJK}]{{1,8}})+")
 _KIN = re.compile(
     "(?:妻子|丈夫|爱人|老伴|儿子|女儿|父亲|母亲|爸爸|妈妈|哥哥|弟弟|姐姐|妹妹|孙子|孙女|侄子|侄女|儿媳|女婿|叫|叫做|岁的|老人|老汉"
@@ -39,7 +40,7 @@ _GOES_ON = re.compile(
 )
 _ADVERB = frozenset("则也却就还又都便仍了是在说和与及等称的给谈")  # behind a whole name, seldom in one
 _NO_GIVEN = re.compile(
-    "(?:先生|女士|奶奶|爷爷|大爷|大妈|大娘|大姐|大哥|阿姨|师傅|老师|同学|政协|人大|政府|委员|部门|某|委|级|工商|民[政族]|[上下出起到过好完]|.?[的了着不边各]|.[后前里内外时]|.[县市区镇乡村省局])"
+    "(?:先生|女士|奶奶|爷爷|大爷|大妈|大娘|大姐|大哥|阿姨|师傅|老师|同学|政协|人大|政府|委员|部门|某|委|级|工商|民[政族]|[上下出起到过好完]|.?[的了着不边各]|.[后前里内外时展节赛]|.[县市区镇乡村省局])"
 )
 _BEFORE = re.compile(r"(?:^|[的在由让请给对和与跟同是被把向比有像见了]|[^\w]|其中)$")
 _STYLED = re.compile(
@@ -217,7 +218,8 @@ def _weight(read: _Read, start: int, end: int, *, is_next: bool) -> float:
     if cuts_one(before, name) or (len(name) == 2 and name[1] in _ADVERB):
         return 0.0
     is_new = _is_new(read, start, end)
-    speaks = is_cued or (is_free and (is_styled or is_said or is_new))
+    is_place = before.endswith(("在", "到", "从", "去", "来自"))
+    speaks = is_cued or (is_free and (is_styled or is_said or (is_new and not is_place)))
     if _NO_GIVEN.match(text, start + 1) or not speaks:
         return 0.0
     weight = (3.0 if _RANKED.search(before) else 2.0) if is_cued else 0.8
