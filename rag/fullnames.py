@@ -21,9 +21,7 @@ _LONG_SURNAME = re.compile(
     "(?:欧阳|司马|上官|诸葛|司徒|尉迟|慕容|东方|令狐|皇甫|公孙|夏侯|长孙|端木|澹台|呼延|轩辕|宇文|南宫|独孤|拓跋|司空|闻人"
     "|申屠)(?![伯叔婶姨爷奶总])"
 )
-_RARE = frozenset(
-    "索茶贝楼芮满闫信户撒火况仝农释班尉海妥南雍桂修阳占亢来仵门鹿苌勾敬续铁战银初朴赫肇乜兀"
-)
+_RARE = frozenset("索茶贝楼芮满闫况仝农释宿班尉海妥南雍桂修阳占亢来仵门鹿苌敬续战银初朴赫肇")
 DOTTED = re.compile(rf"[{CJK}]{{1,8}}(?:[·•][{CJK}]{{1,8}}){{1,4}}")
 _KIN = re.compile(
     "(?:妻子|丈夫|爱人|老伴|儿子|女儿|父亲|母亲|爸爸|妈妈|哥哥|弟弟|姐姐|妹妹|孙子|孙女|侄子|侄女|儿媳|女婿|叫|叫做|岁的|老人|老汉"
@@ -37,11 +35,10 @@ _GOES_ON = re.compile(
     "[的在和与及等对向把从是有为给同来去到将被让用家带领拿看望曾已正也就则却都还又便仍走站坐蹲做干办种养教写想问答算没不当早一以所]"
     "|参加|出席|主持|宣布|担任|决定|发现|进一步|特别|每天|当选|夫妇|先生|女士|这样|常|连|今年|去年"
 )
-_ADVERB = frozenset(
-    "则也却就还又都便仍了是在说和与及等称的给谈"
-)  # behind a whole name, seldom in one
+_ADVERB = frozenset("则也却就还又都便仍了是在说和与及等称的给谈带")  # seldom in a name
 _NO_GIVEN = re.compile(
-    "(?:先生|女士|奶奶|爷爷|大爷|大妈|大娘|大姐|大哥|阿姨|师傅|老师|同学|政协|人大|政府|委员|部门|某|委|级|工商|民[政族]|[上下出起到过好完]|.?[的了着不边各]|.[后前里内外时展节赛]|.[县市区镇乡村省局])"
+    "(?:先生|女士|奶奶|爷爷|大爷|大妈|大娘|大姐|大哥|阿姨|师傅|老[师爹伯汉板太]|同学|政协|人大|政府|委员|部门|某|委|级|工商|民[政族]|[上下出起到过好完]"
+    "|.?[的了着不边各]|.[后前里内外时展节赛]|.[县市区镇乡村省局])"
 )
 _BEFORE = re.compile(r"(?:^|[的在由让请给对和与跟同是被把向比有像见了]|[^\w]|其中)$")
 _RANKED = re.compile("(?:书记|主席|主任|[局院校会镇乡县市厅部馆所站]长|总?经理|主委|名叫|叫)$")
@@ -68,13 +65,13 @@ class Read:
 def names_in(read: Read) -> Iterator[tuple[tuple[int, int], int]]:
     """Where names stand, and where their office ends: the first of those with 、 between."""
     text, last, head = read.text, -1, 0
-    dotted = {start: (start, end) for start, end in _dotted(text)}
+    dotted = dict(_dotted(text))
     for start in range(len(text)):
-        if start <= last - 1:
+        if start < last:
             continue
         is_next = start == last + 1 and text[last] in "、和"
         if start in dotted:
-            end = dotted[start][1]
+            end = dotted[start]
         elif _may_begin(text, start):
             end = _name_end(read, start, is_next=is_next)
         else:
@@ -105,45 +102,49 @@ def _name_end(read: Read, start: int, *, is_next: bool) -> int:
 
 
 def _weight(read: Read, start: int, end: int, *, is_next: bool) -> float:
-    """How much speaks for a personal name from `start` to `end`."""
+    """How much speaks for a personal name from `start` to `end`; 0 if nothing says it is one."""
     text = read.text
-    before, name, rest = text[max(0, start - 12) : start], text[start:end], text[end : end + 8]
+    before, name = text[max(0, start - 12) : start], text[start:end]
+    is_short = end - start == 2
+    if cuts_one(before, name) or _NO_GIVEN.match(text, start + 1):
+        return 0.0
+    if is_short and name[1] in _ADVERB:
+        return 0.0
     is_office = ends_with_one(before)
     is_cued = is_office or is_next or bool(_KIN.search(before)) or name in read.known
-    is_styled = not is_office and bool(STYLED.match(rest))
-    is_said = bool(_SAYS.match(rest) or (_SAYS.match(rest[1:]) and rest[0] in _ADVERB))
-    is_said = is_said or (rest[:1] == "是" and bool(told_behind(text, end)))
+    is_said = _is_said(text, end) or (not is_office and bool(STYLED.match(text, end)))
     is_free = start in read.words and bool(_BEFORE.search(before))
-    if cuts_one(before, name) or (len(name) == 2 and name[1] in _ADVERB):
+    is_new = not before.endswith(("在", "到", "从", "去", "来自")) and _is_new(read, start, end)
+    if not (is_cued or (is_free and (is_said or is_new))):
         return 0.0
-    is_new = _is_new(read, start, end)
-    is_place = before.endswith(("在", "到", "从", "去", "来自"))
-    speaks = is_cued or (is_free and (is_styled or is_said or (is_new and not is_place)))
-    if _NO_GIVEN.match(text, start + 1) or not speaks:
-        return 0.0
-    weight = (3.0 if _RANKED.search(before) else 2.0) if is_cued else 0.8
-    if is_said or is_styled:
-        weight += 2.0
-    elif not re.match(rf"[{CJK}]", rest):
-        weight += 1.0
-    elif _GOES_ON.match(rest) or _is_plain(*read.words.get(end, ("", ""))):
-        weight += 0.7
-    else:
-        weight -= 1.0
-    weight += by_words(read, start, end)
-    if (
-        name[-1] in _ADVERB
-        and end - start == 3
-        and rest[:1] + name[-1] != "的和"
-        and text.count(name) == 1
-    ):
+    weight = 0.8 if not is_cued else 3.0 if _RANKED.search(before) else 2.0
+    weight += 2.0 if is_said else _behind(read, end)
+    if not is_short and _swallows(text, name, end):
         weight -= 3.0
-    return weight + _by_repetition(text, name)
+    return weight + by_words(read, start, end) + _by_repetition(text, name)
 
 
-def _is_plain(word: str, tag: str) -> bool:
-    """Whether a word is no part of a name: a verb, an adverb and the like, and no guess."""
-    return tag.startswith(_PLAIN_TAGS) and is_in_dictionary(word)
+def _is_said(text: str, end: int) -> bool:
+    """Whether what follows a name is what people do: 说, 则提出, 是柘湾村党支部书记."""
+    is_verb = _SAYS.match(text, end) or (
+        text[end : end + 1] in _ADVERB and _SAYS.match(text, end + 1)
+    )
+    return bool(is_verb) or (text.startswith("是", end) and bool(told_behind(text, end)))
+
+
+def _behind(read: Read, end: int) -> float:
+    """What the text behind a name says for its end."""
+    if not re.match(rf"[{CJK}]", read.text[end : end + 1]):
+        return 1.0
+    word, tag = read.words.get(end, ("", ""))
+    is_other_word = tag.startswith(_PLAIN_TAGS) and is_in_dictionary(word)
+    return 0.7 if is_other_word or _GOES_ON.match(read.text, end) else -1.0
+
+
+def _swallows(text: str, name: str, end: int) -> bool:
+    """Whether a name seems to end with a word that belongs behind it: 韩卓|则; but 叫邓清和的."""
+    is_called = name[-1] == "和" and text.startswith("的", end)
+    return name[-1] in _ADVERB and not is_called and text.count(name) == 1
 
 
 def by_words(read: Read, start: int, end: int) -> float:
@@ -151,9 +152,8 @@ def by_words(read: Read, start: int, end: int) -> float:
     word, tag = read.words.get(start, ("", ""))
     if len(word) > 1 and not is_in_dictionary(word):
         tag = "nr" if len(word) == 3 or (len(word) == 2 and tag != "v") else tag
-    weight = (1.0 if start in read.words else 0.5 if start + 1 in read.words else 0.0) + 1.0 * (
-        end in read.words or end >= len(read.text)
-    )
+    weight = 1.0 if start in read.words else 0.5 if start + 1 in read.words else 0.0
+    weight += 1.0 * (end in read.words or end >= len(read.text))
     if tag.startswith("nr"):
         return weight + (1.5 if start + len(word) <= end else 1.0)
     if tag in _ODD_TAGS:
@@ -195,18 +195,12 @@ def _dotted(text: str) -> Iterator[tuple[int, int]]:
     """艾力·买买提, cut off from the office before and the words behind."""
     for match in DOTTED.finditer(text):
         dot = re.search("[·•]", match[0])
-        assert dot
-        first = match.start() + dot.start()
-        start = next(
-            (
-                at
-                for at in range(first - 1, match.start(), -1)
-                if ends_with_one(text[max(0, at - 8) : at]) or text[at - 1] in "的和与、"
-            ),
-            match.start(),
-        )
-        end = _first_word_end(text, match)
-        yield start, end
+        start = match.start() + (dot.start() if dot else 0) - 1
+        while start > match.start() and not (
+            text[start - 1] in "的和与、" or ends_with_one(text[max(0, start - 8) : start])
+        ):
+            start -= 1
+        yield start, _first_word_end(text, match)
 
 
 def _first_word_end(text: str, match: re.Match[str]) -> int:

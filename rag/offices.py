@@ -16,12 +16,12 @@ _TITLES = (
     "|队长|组长|班长|园长|总监|专家|院士|主播|司机|船长|店主|店长|老板|经营者|志愿者|网格员|民警|法官|检察官|总理|总统|首相|大使"
     "|发言人|政委|干部|主持人|演员|导演|作家|诗人|画家|歌手|运动员|选手|冠军|家长|业主|商户|户主|大户|带头人|支书|技师|工匠|匠人"
     "|博士|主编|编辑|编导|总干事|董事|监事|股东|合伙人|首席执行官|顾问|参事|裁判|社员|房东|租客|顾客|游客|患者|学者|烈士|党员|股长|大队长|主人|成员"
-    "|艺人|武生|青年|姑娘|小伙|老板娘|族人|助理|客商"
+    "|艺人|武生|青年|姑娘|小伙|老板娘|族人|助理|客商|戏迷|球迷"
 )
-_TITLE = re.compile(_TITLES + "|工[程坊业会厂作商]|主[张要动导]|员会|师范|长[期江安]")
+_TITLE = re.compile(_TITLES + "|工[程坊业会厂作商信]|家庄|主[张要动导]|员会|师范|长[期江安]")
 _TITLED = re.compile(rf"(?:{_TITLES})$")
 _TRADE = re.compile(
-    "[员长师家手者工民户匠主农商贩士生贤计妇星迷友警医娘]$"
+    "[员长师家手者工民户匠主农商贩士生贤计妇星友警医娘]$"
 )  # 烧灶工, 摊主, 造价师: any noun so built
 _NO_TRADE = re.compile(
     "^(?:.?[大国人全自厂商一几各哪每农公搬回]家|[成人全动裁满]员|总?动员|[增生成特延擅周全]长|[人双分入着帮亲一二新]手|[或前后两]者"
@@ -32,7 +32,7 @@ _LEADS_OFFICE = re.compile(
     "十|第|民[建革盟进]|九三|中国|原|前|副|总|工程|注册|退休|执行|研究|教|调研|理事|董事|编|老|高级|首席|名誉"
 )
 _LINK = re.compile(
-    "(?:[就这即也]?是|记|走近|对话|访|为|名?叫|请|请来|任|由|与|.?给|邀请|采访|见到|来到|走访|带领|陪同|联系|拜访|遇到|认识|告诉|记得|介绍|发现|看望|委托|听|说)"
+    "(?:[就这即也]?是|记|据|源自|走近|对话|访|为|名?叫|请|请来|任|由|与|.?给|邀请|采访|见到|来到|走访|带领|陪同|联系|拜访|遇到|认识|告诉|记得|介绍|发现|看望|委托|听|说)"
 )
 _STOP_TAGS = ("u", "p", "d", "r", "c", "x", "y", "f", "e", "o", "z", "t")
 # What the segmenter cuts in two behind a bare 区: 区住|建局总经济师, 县农牧和|科技局局长.
@@ -43,7 +43,7 @@ _LEAD = re.compile(  # what the tags let through, and no part of an office
 _PLACE_ENDS = frozenset("省市区县州旗乡镇村街")
 _TIME = re.compile("[前后时间中下日天年晚]$")
 _ORGANISED = re.compile(
-    "(?:政协|人大|委|局|会|公司|院|校|所|厅|站|社|社区|村|镇|乡|县|市|区|省|州|旗|厂|园|馆|学|集团|银行|政府|中心|队|部|处|科|室|店|组"
+    "(?:政协|人大|委|局|会|公司|院|校|所|厅|站|社|社区|村|镇|乡|县|市|区|省|州|旗|厂|园|馆|[大中小]学|集团|银行|政府|中心|队|部|处|科|室|店|组"
     "|国|党|军|街道)$"
 )
 _RANK = re.compile(
@@ -113,7 +113,7 @@ def told_behind(text: str, end: int) -> str:
 
 def organisation_of(office: str) -> str:
     """What an office is of, as written, or "": the latest where it is several."""
-    for part in reversed(office.split("、")):
+    for part in reversed(re.split("[、兼]", office)):
         stem = re.sub("^(?:退休|原|前)", "", _RANK.sub("", part).removesuffix("的"))
         if stem != part and _ORGANISED.search(stem):
             return stem
@@ -136,16 +136,15 @@ def _noun_phrase(clause: str) -> str:
     if begin == len(words):
         return ""
     if len(words) - begin == 1 and begin and len(words[begin][1]) == 1:
-        begin -= 1
+        begin -= 1  # no office is one character: 快递|员
     start = words[begin][0] + (words[begin][1][0] in "年月日")  # 2023|年区 as it is cut at times
     whole = _OF_A_PLACE.search(clause[:start])
     if whole and not _TITLE.search(whole[1]):
         start = whole.start(1)
     if lead := _LEAD.match(clause, start):
         start = lead.end()
-    rare = re.search(
-        "的([^的、]{1,2})$", clause[:start]
-    )  # 把桩师傅, cut as if 把 were a preposition
+    # 把桩师傅, cut as if 把 were a preposition
+    rare = re.search("的([^的、]{1,2})$", clause[:start])
     return clause[rare.start(1) :] if rare and not _LINK.fullmatch(rare[1]) else clause[start:]
 
 
