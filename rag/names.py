@@ -57,6 +57,13 @@ def segmented(run: str) -> list[Word]:
     return found
 
 
+def is_in_dictionary(word: str) -> bool:
+    """Whether the segmenter has a word, rather than guessed from its characters that it is one."""
+    import rjieba
+
+    return len(rjieba.cut(word, False)) == 1
+
+
 def in_chinese(run: str, words: Sequence[Word]) -> list[tuple[int, str]]:
     """The names in a run of Chinese as written, and where."""
     return [*_people(words), *_places(run, words)]
