@@ -472,7 +472,9 @@ def is_chinese(text: str) -> bool:
 
     A title or word between quotation marks says nothing, unless all stands between them.
     """
-    around = re.sub('“[^“”]*”|《[^《》]*》|"[^"]*"', "", text)  # in time that grows with the text
+    around = text
+    for _ in range(2):  # “a title with “a word” in it”; in time that grows with the text
+        around = re.sub('“[^“”]*”|《[^《》]*》|"[^"]*"', "", around)
     text = around if any(char.isalpha() for char in around) else text
     chinese = sum("㐀" <= char <= "鿿" for char in text)
     latin = len([word for word in text.split() if any(c.isascii() and c.isalpha() for c in word)])

@@ -62,6 +62,7 @@ _KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     ("where", re.compile(r"哪里|哪儿|何地|什么地方|在哪|\bwhere\b", re.I)),
     ("why", re.compile(r"为什么|为何|原因|\bwhy\b|reason", re.I)),
 )
+_COUNTS = re.compile(r"多少|how (?:many|much)|number of", re.I)
 _PROPOSES = re.compile(
     r"建议(?![案书表的很。]|已|采纳)|呼吁|提议|主张|应当|应该|要(?:加|推|完|增|建|把|打|围|引)"
     r"|\b(?:propos|suggest|recommend|urge|should)"
@@ -409,6 +410,8 @@ def choose(question: str, sentences: Sequence[Sentence]) -> list[Quote]:
     if not sentences:
         return []
     kind = kind_of(question)
+    if _COUNTS.search(question):
+        kind = "how_many"  # of proposals, say: not the proposals
     taste = _TASTES.get(kind, USUAL)
     ranked = sorted(sentences, key=lambda s: -s.probability)
     best = ranked[0].probability
