@@ -40,7 +40,7 @@ XQUAD = ROOT.parent / "shared" / "eval" / "xquad"
 # Source: DECISIONS.md, telling what has no answer.
 MADE = 0.5  # a made near miss, of its page question's weight
 XQUAD_JUDGED = 0.25  # XQuAD, of the weight that its sentences have
-REFUSED_ANSWERABLE = 0.07  # the share that the threshold may cost
+REFUSED_ANSWERABLE = 0.04  # the share that the threshold may cost
 Span = tuple[str, int, int]
 Asked = dict[str, Any]  # a line of a question file
 
