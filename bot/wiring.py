@@ -4,13 +4,13 @@ import errno
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from bot.people import People
 from bot.settings import Settings
 from embeddings import serving
 from embeddings.embedder import Embedder
 from rag import gloss, weights
-from rag import ingest as ingesting
 from rag.answer import Answerer
 from rag.database import translated
 from rag.errors import ModelUnavailable
@@ -19,6 +19,9 @@ from rag.llm import ChatModel, Llm
 from rag.records import Records
 from rag.retrieve import Retriever
 from rag.store import VectorIndex
+
+if TYPE_CHECKING:
+    from rag.ingest import Place, Report, Watcher
 
 log = logging.getLogger(__name__)
 
@@ -39,19 +42,23 @@ class App:
 
     def ingest(
         self,
-        places: Sequence[ingesting.Place],
+        places: Sequence["Place"],
         *,
         sync: bool = False,
-        watcher: ingesting.Watcher | None = None,
-    ) -> ingesting.Report:
+        watcher: "Watcher | None" = None,
+    ) -> "Report":
         """See `rag.ingest.ingest`."""
-        return ingesting.ingest(
+        from rag import ingest  # reading pages is no part of a question
+
+        return ingest.ingest(
             places, self.records, self.index, self.embedder, sync=sync, watcher=watcher
         )
 
     def remove(self, ids: Sequence[str]) -> int:
         """See `rag.ingest.remove`."""
-        return ingesting.remove(ids, self.records, self.index, self.embedder)
+        from rag import ingest
+
+        return ingest.remove(ids, self.records, self.index, self.embedder)
 
     def close(self) -> None:
         """Lets go of the files."""
