@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rag import chunking, reader
+from rag import chunking, names, reader
 from rag.chunking import Span
 from rag.retrieve import Clause, Findings, Match, unit
 from rag.terms import Concept, normalise, spoken, stands, written
@@ -297,7 +297,8 @@ class Sentence:
     """A candidate as the choice sees it.
 
     `meets` is, for each concept of the question, its idf if it stands in the passage, else 0.
-    `core` is the range of the clauses that seem to answer.
+    `core` is the range of the clauses that seem to answer; `names_asked` says whether a person
+    who is asked about stands in the sentence or its heading.
     """
 
     article_id: str
@@ -307,6 +308,7 @@ class Sentence:
     probability: float
     meets: tuple[float, ...] = ()
     core: Span | None = None
+    names_asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -388,9 +390,18 @@ def seen(
             probability,
             tuple(idf if a else 0.0 for idf, a in zip(findings.idf, c.around, strict=True)),
             core(c),
+            any(h and _is_person(a) for h, a in zip(c.here, findings.concepts, strict=True)),
         )
         for c, probability in zip(pool, probabilities, strict=True)
     ]
+
+
+def _is_person(concept: Concept) -> bool:
+    """Whether a concept is a person's name: two words in English, no place in Chinese."""
+    name = concept.surface
+    if concept.kind != "name":
+        return False
+    return " " in name if name.isascii() else not names.is_place(name)
 
 
 def core(candidate: Candidate) -> Span:
@@ -441,7 +452,19 @@ def _proposals(taken: Sequence[Sentence], sentences: Sequence[Sentence]) -> list
         and s.probability >= PROPOSES_SHARE * best.probability
         and _PROPOSES.search(s.text)
     ]
+    if any(s.names_asked for s in proposing):
+        proposing = _of_the_named(proposing)
     return sorted(proposing, key=lambda s: -s.probability) or list(taken)
+
+
+def _of_the_named(sentences: Sequence[Sentence]) -> list[Sentence]:
+    """Those with the person asked about, each with what goes on from it: "he also proposed"."""
+    kept: list[Sentence] = []
+    for s in sorted(sentences, key=lambda s: s.start):
+        goes_on = bool(kept) and _touch(kept[-1], s) and _REFERS.match(s.text)
+        if s.names_asked or goes_on:
+            kept.append(s)
+    return kept
 
 
 def _siblings(taken: Sequence[Sentence], sentences: Sequence[Sentence]) -> list[Sentence]:

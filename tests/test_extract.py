@@ -1,5 +1,6 @@
 """Choosing sentences: what kind of answer is wanted, and how much of the article is quoted."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -100,3 +101,13 @@ def test_quotes_are_ranges_of_sentences_and_never_overlap(
     starts, ends = {s.start for s in some}, {s.end for s in some}
     assert all(q.start in starts and q.end in ends and q.start < q.end for q in quotes)
     assert all(a.end <= b.start for a, b in pairwise(quotes))
+
+
+def test_of_many_proposals_those_of_the_person_asked_about_are_taken() -> None:
+    rao, hu, she = sentences(
+        ("饶某建议分级施策。", 0.9), ("胡某建议由村里流转。", 0.6), ("她还建议给补偿。", 0.4)
+    )
+    (quote,) = choose("what did Hu Mou propose?", [rao, replace(hu, names_asked=True), she])
+    assert (quote.start, quote.end) == (hu.start, she.end)
+    quotes = choose("what did they propose?", [rao, hu, she])
+    assert min(quote.start for quote in quotes) == rao.start
