@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import logging
+import os
 import re
 import time
 from collections import Counter
@@ -39,7 +40,8 @@ EXTRACTIVE = "extractive"
 MAX_TOP_K = 50
 MAX_PARTS = 5  # questions asked at once that are each looked up; more are read as one
 IN_TURN = 0.4  # of the threshold is enough for a follow-up on articles that have just answered
-STREAMS = 32  # answers that come about at the same time; most wait for a language model
+STREAMS = 32  # answers that come about at the same time where most wait for a language model
+EXTRACTS = (os.cpu_count() or 1) + 1  # and where none does: more would only get in each other's way
 
 _REFUSALS: dict[Language, dict[Reason, str]] = {
     "en": {
@@ -120,7 +122,7 @@ class Answerer:
         self._embedder = embedder
         self._model = model
         self._writer = Writer(model, embedder, retriever) if model else None
-        self._threads = ThreadPoolExecutor(STREAMS, "answer")
+        self._threads = ThreadPoolExecutor(STREAMS if model else EXTRACTS, "answer")
         self._top_k = top_k
         self._max_chars = max_chars
         self._weights = fitted or weights.load()

@@ -12,12 +12,14 @@ import os
 import re
 import sqlite3
 import tempfile
+import threading
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib.metadata import distribution
 from pathlib import Path
+from typing import Any
 
 from rag.errors import BadSettings
 
@@ -178,11 +180,16 @@ def stem(word: str) -> str:
     return str(_stemmer().stemWord(_irregular().get(word, word)))
 
 
-@lru_cache(maxsize=1)
-def _stemmer():  # type: ignore[no-untyped-def]  # snowballstemmer has no types
+_own = threading.local()
+
+
+def _stemmer() -> Any:
+    """This thread's stemmer: it keeps the word in itself while it works."""
     import snowballstemmer
 
-    return snowballstemmer.stemmer("english")
+    if not hasattr(_own, "stemmer"):
+        _own.stemmer = snowballstemmer.stemmer("english")
+    return _own.stemmer
 
 
 @lru_cache(maxsize=1)

@@ -1,5 +1,7 @@
 """Words of one language for words of the other, and the operator's own."""
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from bot.settings import Settings
 from bot.wiring import open_app
 from rag.errors import BadSettings
-from rag.glossary import Glossary, bare, open_glossary, simplified, stem_phrase
+from rag.glossary import Glossary, bare, open_glossary, simplified, stem, stem_phrase
 from rag.terms import concepts, passage_terms
 
 
@@ -141,3 +143,18 @@ def test_the_setting_reaches_the_glossary(
     settings = Settings(home=tmp_path / "home", model_cache=model_cache, _env_file=None)
     with pytest.raises(BadSettings, match="line 1"):
         open_app(settings)
+
+
+def test_many_threads_stem_at_once() -> None:
+    roots = ["propos", "hopp", "district", "meet", "relation", "happi", "generaliz", "commun"]
+    words = [f"{chr(97 + n)}{root}ing" for n in range(26) for root in roots]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    stem.cache_clear()
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            together = list(threads.map(stem, words))
+    finally:
+        sys.setswitchinterval(interval)
+    stem.cache_clear()
+    assert together == [stem(word) for word in words]
