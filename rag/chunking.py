@@ -8,8 +8,12 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 from rag.types import Article, Passage
+
+if TYPE_CHECKING:
+    from langchain_text_splitters import RecursiveCharacterTextSplitter
 
 MIN_CHARS = 120
 MAX_CHARS = 320
@@ -143,7 +147,7 @@ def _cut(text: str, unit: Span, limit: int) -> Iterator[Span]:
 
 
 @lru_cache(maxsize=2)
-def _clause_splitter(limit: int):  # type: ignore[no-untyped-def]  # a foreign type, kept in here
+def _clause_splitter(limit: int) -> "RecursiveCharacterTextSplitter":
     from langchain_text_splitters import RecursiveCharacterTextSplitter
 
     return RecursiveCharacterTextSplitter(

@@ -24,8 +24,6 @@ from rag.weights import logistic
 Kind = Literal["proposal", "list", "how_many", "when", "who", "where", "why", "other"]
 
 PASSAGES = 8  # whose sentences are considered
-MAX_SENTENCES = {"list": 8}
-USUAL_SENTENCES = 2
 
 _KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     (

@@ -155,7 +155,7 @@ class ChatModel:
         try:
             rest = self._opened().stream(list(messages), extra_body=extra)
             return next(rest), rest
-        except Exception as exc:
+        except Exception as exc:  # any client's; what isn't about the schema goes on as it is
             if schema and _status(exc) in _NO_SCHEMA:
                 raise _NoSchema from exc
             raise

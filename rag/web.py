@@ -93,7 +93,7 @@ class Web:
     def _step(self, client: "httpx.Client", url: str, deadline: float) -> "Fetched | str":
         """The reply of an address, or the address that it points to."""
         _check_time(deadline)
-        with client.stream(**self._request(url)) as reply:  # type: ignore[arg-type]
+        with client.stream(**self._request(url)) as reply:  # type: ignore[arg-type]  # a dict of arguments
             if reply.has_redirect_location:
                 return urljoin(url, reply.headers["location"])
             if reply.status_code != 200:

@@ -41,7 +41,7 @@ def cite(article: Article, n: int, quote: str) -> Citation:
 def answer(text: str, *citations: Citation, **more: object) -> Answer:
     plain = re.sub(r"\s*\[\d+\]", "", text)
     made = Answer("?", "en", text, plain, False, None, 0.9, "extractive", "extractive", citations)
-    return replace(made, **more)  # type: ignore[arg-type]
+    return replace(made, **more)  # type: ignore[arg-type]  # fields by name
 
 
 SITES = cite(ARTICLE, 1, "全县登记在册的古窑址有127处，其中62处没有围栏。")
