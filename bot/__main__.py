@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from bot.people import People
     from bot.settings import Settings
     from bot.wiring import App
-    from rag.fitting import Aim
     from rag.ingest import FileReport, Report
+    from rag.measuring.fitting import Aim
     from rag.records import Records
     from rag.types import Article
 
@@ -96,7 +96,7 @@ def parse(places: Places, as_json: AsJson = False) -> None:
     """Show the articles found on pages; store nothing."""
     from bot.render import article_json
     from rag import readers
-    from rag.sandbox import Sandbox
+    from rag.formats.sandbox import Sandbox
 
     names, failed = _walked(places)
     with Sandbox() as sandbox:
@@ -136,7 +136,7 @@ def articles(
 
 def _print_article(article: "Article", with_people: bool, as_json: bool) -> None:
     from bot.render import article_json
-    from rag.persons import people_of
+    from rag.metadata.persons import people_of
 
     people = people_of(article) if with_people else ()
     if as_json:
@@ -241,10 +241,10 @@ def evaluate(
 ) -> None:
     """Measure a question file: retrieval, citations, refusals, time. Stopped, it goes on."""
     from bot import measuring
-    from rag import compare as comparing
-    from rag import report as reporting
-    from rag import report_table
-    from rag.questions import read_questions
+    from rag.measuring import compare as comparing
+    from rag.measuring import report as reporting
+    from rag.measuring import report_table
+    from rag.measuring.questions import read_questions
 
     if fit or fit_refuse is not None or fit_wrong is not None:
         if report or compare or fail_under:
@@ -274,8 +274,8 @@ def evaluate(
 
 def _fit(questions: Path, corpus: Path | None, aim: "Aim", as_json: bool) -> None:
     from bot import measuring
-    from rag import report_table
-    from rag.questions import read_questions
+    from rag.measuring import report_table
+    from rag.measuring.questions import read_questions
     from rag.weights import FILE_NAME
 
     asked, settings = read_questions(questions), _settings()
@@ -536,7 +536,8 @@ def _keys() -> Iterator["Keys"]:
 
 def _walked(places: list[str]) -> tuple[list[str], bool]:
     """The files and addresses under some places, each once; and whether one isn't there."""
-    from rag import readers, web
+    from rag import readers
+    from rag.formats import web
 
     files: dict[str, None] = {}
     failed = False

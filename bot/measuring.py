@@ -9,14 +9,15 @@ from pathlib import Path
 
 from bot.settings import Settings
 from bot.wiring import App
-from rag import evaluate, fitting, report_page, resume, weights
-from rag import report as reporting
-from rag.compare import Comparison
+from rag import evaluate, weights
 from rag.errors import WrongUse
 from rag.evaluate import EvalReport, Progress
-from rag.fitting import Aim, Fitted
 from rag.ingest import Report as IngestReport
-from rag.questions import EvalQuestion
+from rag.measuring import fitting, report_page, resume
+from rag.measuring import report as reporting
+from rag.measuring.compare import Comparison
+from rag.measuring.fitting import Aim, Fitted
+from rag.measuring.questions import EvalQuestion
 
 # Settings on which no answer depends; all others begin a run anew, also those yet to come.
 _APART = {"home", "model_cache", "host", "port", "log_level"}

@@ -10,15 +10,16 @@ from bot.people import People
 from bot.settings import Settings
 from embeddings import serving
 from embeddings.embedder import Embedder
-from rag import gloss, weights
+from rag import weights
 from rag.answer import Answerer
 from rag.database import translated
 from rag.errors import ModelUnavailable
-from rag.glossary import open_glossary
 from rag.llm import ChatModel, Llm
 from rag.records import Records
 from rag.retrieve import Retriever
 from rag.store import VectorIndex
+from rag.words import gloss
+from rag.words.glossary import open_glossary
 
 if TYPE_CHECKING:
     from rag.ingest import Place, Report, Watcher

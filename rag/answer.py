@@ -32,7 +32,7 @@ from rag.types import (
     Reason,
     Turn,
 )
-from rag.writing import Writer
+from rag.written.writing import Writer
 
 log = logging.getLogger(__name__)
 

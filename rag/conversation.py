@@ -10,9 +10,9 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from rag import names
 from rag.terms import STOP_WORDS
 from rag.types import Question, Turn
+from rag.words import names
 
 Named = Callable[[str], Sequence[str]]  # the names in a text, as they are written there
 

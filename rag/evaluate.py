@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol, get_args
 
-from rag import estimates, metrics
+from rag import metrics
 from rag.errors import QuestionRejected
-from rag.estimates import Estimate
 from rag.ingest import Report as IngestReport
-from rag.measures import MEASURES, POOLED
+from rag.measuring import estimates
+from rag.measuring.estimates import Estimate
+from rag.measuring.measures import MEASURES, POOLED
+from rag.measuring.questions import EvalQuestion, Located, locate
 from rag.metrics import Bin, RiskPoint, Span
-from rag.questions import EvalQuestion, Located, locate
 from rag.records import Counts, Records
 from rag.types import Answer, Article, Citation, Language, Question, Reason
 
@@ -55,7 +56,7 @@ class Timed:
 
 
 class Kept(Protocol):
-    """Answers of an earlier run that was stopped: rag.resume.Kept."""
+    """Answers of an earlier run that was stopped: rag.measuring.resume.Kept."""
 
     def find(self, question_id: str) -> Timed | None:
         """The answer that is kept, or None."""

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from rag import names
 from rag.records import Records
 from rag.types import Article, Language
+from rag.words import names
 
 Kind = Literal["proposal", "members", "said", "how_many", "proposals", "figures", "title"]
 

@@ -14,12 +14,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rag import chunking, names, reader
+from rag import chunking, reader
 from rag.chunking import Span
 from rag.retrieve import Clause, Findings, Match, unit
 from rag.terms import Concept, normalise, spoken, stands, written
 from rag.types import Article
 from rag.weights import logistic
+from rag.words import names
 
 Kind = Literal["proposal", "list", "how_many", "when", "who", "where", "why", "other"]
 

@@ -14,11 +14,12 @@ from hashlib import sha256
 from pathlib import Path
 
 from embeddings.embedder import Embedder
-from rag import readers, recording, web
+from rag import readers, recording
 from rag.errors import UnreadableFile
+from rag.formats import web
+from rag.formats.sandbox import Sandbox
 from rag.readers import Sheet
 from rag.records import Records
-from rag.sandbox import Sandbox
 from rag.store import VectorIndex
 from rag.types import Article
 

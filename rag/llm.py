@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from rag.breaker import Breaker
 from rag.errors import LlmUnavailable
+from rag.written.breaker import Breaker
 
 log = logging.getLogger(__name__)
 

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
 
-from rag.blocks import DATE, PAPER, UNSEEN, Block, blocks_of, joined
-from rag.habits import DASH, habits_of
-from rag.roles import HEADING, TRANSPARENT, Role, roles_of
-from rag.stitching import LOOSE, Section, linked
+from rag.layout.blocks import DATE, PAPER, UNSEEN, Block, blocks_of, joined
+from rag.layout.habits import DASH, habits_of
+from rag.layout.roles import HEADING, TRANSPARENT, Role, roles_of
+from rag.layout.stitching import LOOSE, Section, linked
 from rag.types import Article, Fragment
 
 _OPENER_BYLINE = re.compile(

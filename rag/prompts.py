@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from rag import markers, orders
 from rag.llm import Messages, Shaped
 from rag.types import Hit, Language
+from rag.written import markers, orders
 
 CANNOT_ANSWER = "CANNOT_ANSWER"
 _LANGUAGES: dict[Language, str] = {"en": "English", "zh": "Chinese (简体中文)"}

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
-from rag import document, encodings, from_zip, web
-from rag.document import Document
 from rag.errors import UnreadableFile
-from rag.sandbox import Sandbox
+from rag.formats import document, encodings, from_zip, web
+from rag.formats.document import Document
+from rag.formats.sandbox import Sandbox
 from rag.types import Article, Fragment
 
 MAX_BYTES = 20 * 1024 * 1024

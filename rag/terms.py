@@ -14,10 +14,10 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Literal
 
-from rag import names, numbers
-from rag.glossary import MAX_WORDS, bare, simplified, stem
-from rag.names import Word
-from rag.numbers import Numeral
+from rag.words import names, numbers
+from rag.words.glossary import MAX_WORDS, bare, simplified, stem
+from rag.words.names import Word
+from rag.words.numbers import Numeral
 
 Gloss = Callable[[str], Sequence[str]]  # words of the other language, the English ones stemmed
 Kind = Literal["name", "number", "word"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from rag import evaluate
 from rag.errors import QuestionRejected
 from rag.evaluate import EvalReport
-from rag.questions import EvalQuestion
+from rag.measuring.questions import EvalQuestion
 from rag.records import Records
 from rag.types import Answer, Article, Citation, Hit, Passage, Question
 

@@ -25,11 +25,11 @@ import numpy as np
 from embeddings.embedder import Reading, Vector, Vectors
 from fakes import HashingEmbedder
 from rag import ingest
+from rag.formats.web import Web
 from rag.ingest import Place, Report, Watcher
 from rag.records import Records
 from rag.store import VectorIndex
 from rag.types import Article
-from rag.web import Web
 
 ROOT = Path(__file__).resolve().parents[1]
 _WORDS = (

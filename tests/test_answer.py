@@ -12,10 +12,10 @@ from conftest import SAMPLE
 from rag import evaluate
 from rag.answer import MAX_TOP_K, Answerer, is_chinese
 from rag.errors import ArticleNotFound, QuestionRejected
-from rag.glossary import open_glossary
-from rag.questions import read_questions
+from rag.measuring.questions import read_questions
 from rag.retrieve import Findings, Retriever
 from rag.types import Answer, Article, Found, Language, Piece, Question
+from rag.words.glossary import open_glossary
 
 KILNS = "what did Rao Jianzhang propose for the old kiln sites in Fuliang?"
 LUNCH = "织金县有多少名学生在学校吃午饭？"

@@ -10,7 +10,7 @@ import badfiles
 from homes import start_ingest
 from rag import readers
 from rag.errors import UnreadableFile
-from rag.sandbox import Sandbox
+from rag.formats.sandbox import Sandbox
 
 _GOOD = "河边新修了一座桥\n\n桥长三百米，昨天通车，两岸的孩子上学不用再坐船。\n"
 

@@ -7,10 +7,10 @@ from itertools import cycle
 import pytest
 
 from bot.wiring import App
-from rag.glossary import Glossary, open_glossary
 from rag.retrieve import Retriever
 from rag.terms import concepts
 from rag.types import Question
+from rag.words.glossary import Glossary, open_glossary
 
 Search = Callable[[str], Sequence[str]]
 

@@ -18,11 +18,11 @@ from evaluated import (
     measured,
     refused,
 )
-from rag import compare
-from rag import report as reporting
-from rag.compare import Comparison
 from rag.errors import UnreadableFile
 from rag.evaluate import EvalReport
+from rag.measuring import compare
+from rag.measuring import report as reporting
+from rag.measuring.compare import Comparison
 
 WORSE = {**SCRIPT, HOW_MANY.text: answered("雾 [1]。", cite(1, KILN, "雾还没散"), confidence=0.1)}
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag import estimates
-from rag.estimates import Estimate
+from rag.measuring import estimates
+from rag.measuring.estimates import Estimate
 
 shares = st.floats(0, 1)
 

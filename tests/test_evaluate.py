@@ -28,12 +28,13 @@ from evaluated import (
     measured,
     refused,
 )
-from rag import evaluate, report_table
-from rag import report as reporting
+from rag import evaluate
 from rag.evaluate import EvalReport
 from rag.ingest import Report as IngestReport
-from rag.measures import MEASURES
-from rag.questions import EvalQuestion
+from rag.measuring import report as reporting
+from rag.measuring import report_table
+from rag.measuring.measures import MEASURES
+from rag.measuring.questions import EvalQuestion
 from rag.records import Records
 from rag.types import Answer
 

@@ -2,9 +2,10 @@
 
 import pytest
 
-from rag import facts, prompts
-from rag.glossary import Glossary, open_glossary
+from rag import prompts
 from rag.terms import concepts
+from rag.words.glossary import Glossary, open_glossary
+from rag.written import facts
 
 
 @pytest.fixture(scope="module")

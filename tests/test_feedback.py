@@ -11,7 +11,7 @@ from answers import ANSWER, FILES, REFUSAL, SITES
 from bot import feedback
 from bot.__main__ import cli
 from bot.people import People
-from rag.questions import read_questions
+from rag.measuring.questions import read_questions
 
 
 @pytest.fixture

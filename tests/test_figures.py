@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.figures import figures
+from rag.words.figures import figures
 
 
 def said(text: str) -> list[str]:

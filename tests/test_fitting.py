@@ -10,10 +10,11 @@ import pytest
 
 from bot.wiring import App
 from conftest import SAMPLE
-from rag import fitting, judge, weights
+from rag import judge, weights
 from rag.errors import WrongUse
-from rag.fitting import Aim, Case, Fitted
-from rag.questions import read_questions
+from rag.measuring import fitting
+from rag.measuring.fitting import Aim, Case, Fitted
+from rag.measuring.questions import read_questions
 from rag.weights import Weights
 
 SHIPPED = weights.load()

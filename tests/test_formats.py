@@ -8,9 +8,10 @@ from pathlib import Path
 import docx
 import pytest
 
-from rag import readers, sandbox
+from rag import readers
 from rag.errors import UnreadableFile
-from rag.sandbox import Sandbox
+from rag.formats import sandbox
+from rag.formats.sandbox import Sandbox
 from rag.types import Article
 
 TITLE = "河边新修了一座桥"

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from newspaper import Story, page
-from rag import from_pdf, readers
-from rag.from_pdf import Box
+from rag import readers
+from rag.formats import from_pdf
+from rag.formats.from_pdf import Box
 from rag.types import Article
 
 SAMPLE = Path(__file__).parent / "data" / "sample" / "pages"

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rag import gloss
-from rag.glossary import Glossary, open_glossary, paired_lines
 from rag.types import Language
+from rag.words import gloss
+from rag.words.glossary import Glossary, open_glossary, paired_lines
 
 
 @pytest.fixture(scope="module")

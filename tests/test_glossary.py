@@ -9,8 +9,8 @@ import pytest
 from bot.settings import Settings
 from bot.wiring import open_app
 from rag.errors import BadSettings
-from rag.glossary import Glossary, bare, open_glossary, simplified, stem, stem_phrase
 from rag.terms import concepts, passage_terms
+from rag.words.glossary import Glossary, bare, open_glossary, simplified, stem, stem_phrase
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from homes import Home
 from rag import store
-from rag.glossary import Glossary, open_glossary
 from rag.retrieve import Retriever, fts_query
 from rag.terms import concepts
 from rag.types import Question
+from rag.words.glossary import Glossary, open_glossary
 
 PAGES = Path(__file__).parent / "data" / "sample" / "pages"
 DICE = random.Random(0)

@@ -18,10 +18,11 @@ from rich.console import Console
 from bot import render, render_telegram
 from bot.settings import Settings
 from bot.wiring import App, open_app
-from rag import evaluate, orders, store
+from rag import evaluate, store
 from rag.answer import Answerer
 from rag.llm import ChatModel, Llm, Messages, Shaped
 from rag.types import Answer, Article, Language
+from rag.written import orders
 from small_model import small_model_server
 
 DATA = Path(__file__).parent / "data" / "injections.jsonl"

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 import pytest
 
 from chat_server import ChatServer, Mood, chat_server
-from rag import llm, prompts, replies
-from rag.breaker import FAILURES, REST_S, Breaker
+from rag import llm, prompts
 from rag.errors import LlmUnavailable
 from rag.llm import ChatModel, Shaped
 from rag.types import Hit, Passage
+from rag.written import replies
+from rag.written.breaker import FAILURES, REST_S, Breaker
 from small_model import small_model_server
 
 MESSAGES = [("system", "Rules."), ("user", "谁说了？")]

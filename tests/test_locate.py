@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.locate import locate
+from rag.written.locate import locate
 
 TEXT = "他说：“护窑不吃亏。”2022年，经费提高到260万元；\n入住率达到91%,平均21.1岁（约1,036人）。"
 

@@ -12,7 +12,8 @@ import pytest
 
 from bot.wiring import App
 from conftest import SAMPLE
-from rag import resume, weights
+from rag import weights
+from rag.measuring import resume
 from test_cli import Shell, complaint
 
 TUNE = SAMPLE / "questions.tune.jsonl"

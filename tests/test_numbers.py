@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag import numbers
 from rag.terms import normalise
+from rag.words import numbers
 
 
 def values(text: str) -> list[str]:

@@ -93,7 +93,7 @@ def test_the_wheel_holds_every_file_of_the_packages(wheel: zipfile.ZipFile) -> N
         for path in (ROOT / package).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    assert {"bot/web/index.html", "rag/glossary.tsv", "embeddings/check_texts.txt"} <= files
+    assert {"bot/web/index.html", "rag/words/glossary.tsv", "embeddings/check_texts.txt"} <= files
     assert files <= set(wheel.namelist())
 
 

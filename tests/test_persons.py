@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag import readers
-from rag.persons import Person, people_of
+from rag.metadata.persons import Person, people_of
 from rag.types import Article
 
 DATA = Path(__file__).parent / "data"

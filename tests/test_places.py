@@ -2,7 +2,7 @@
 
 import pytest
 
-from rag.places import Place, place_of
+from rag.metadata.places import Place, place_of
 from rag.types import Article
 
 

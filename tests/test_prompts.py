@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag import markers, orders, prompts
+from rag import prompts
 from rag.types import Hit, Language, Passage
+from rag.written import markers, orders
 
 LIFTS = (
     "全区共有1036个单元没有电梯，加装完成的占21.1%。3月5日，18名委员走访了青园小区。"

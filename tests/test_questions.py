@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evaluated import ARTICLES, HOW_MANY, KILN, LIFT
-from rag import questions
 from rag.errors import UnreadableFile
+from rag.measuring import questions
+from rag.measuring.questions import read_questions
 from rag.metrics import Span
-from rag.questions import read_questions
 from rag.types import Article
 
 # --- question files

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rag import markers, replies
-from rag.replies import MAX_STATEMENTS, Statement
+from rag.written import markers, replies
+from rag.written.replies import MAX_STATEMENTS, Statement
 
 
 def said(reply: str) -> list[tuple[str, list[int]]]:

@@ -10,13 +10,13 @@ import pytest
 from rich.console import Console
 
 from evaluated import HOW_MANY, KILN, MAYOR, QUESTIONS, SCRIPT, answered, cite, measured, refused
-from rag import compare, report_page, report_table
-from rag import report as reporting
 from rag.errors import WrongUse
-from rag.estimates import Estimate
 from rag.evaluate import EvalReport
-from rag.measures import MEASURES
-from rag.report import Bar
+from rag.measuring import compare, report_page, report_table
+from rag.measuring import report as reporting
+from rag.measuring.estimates import Estimate
+from rag.measuring.measures import MEASURES
+from rag.measuring.report import Bar
 
 NASTY = "<script>alert(1)</script>\x1b[2J\u202e"
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from evaluated import ARTICLES, QUESTIONS, SCRIPT, ScriptedAnswerer, library
-from rag import evaluate, resume
+from rag import evaluate
 from rag.errors import StoreUnavailable
+from rag.measuring import resume
 from rag.records import Records
 from rag.types import Answer, Question
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rag import seams
+from rag.layout import seams
 
 
 @pytest.mark.parametrize(

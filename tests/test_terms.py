@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag import names
 from rag.terms import Concept, concepts, passage_terms
+from rag.words import names
 
 WORDS = {
     "xi'an": ("西安", "西安市"),

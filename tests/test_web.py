@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from homes import Home
-from rag import readers, store, web
+from rag import readers, store
 from rag.errors import UnreadableFile
-from rag.sandbox import Sandbox
-from rag.web import Fetched, Web
+from rag.formats import web
+from rag.formats.sandbox import Sandbox
+from rag.formats.web import Fetched, Web
 
 Reply = tuple[int, dict[str, str], bytes]
 ARTICLE = """<!doctype html><html><head><title>新桥通车_河边报</title>

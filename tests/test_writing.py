@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from bot.wiring import App, open_app
 from chat_server import ChatServer, Mood, chat_server
 from fakes import ScriptedLlm
-from rag import citations, evaluate, writing
+from rag import citations, evaluate
 from rag.answer import Answerer
-from rag.breaker import FAILURES
 from rag.llm import Llm
 from rag.types import Answer, Article, Found, Language, Piece
+from rag.written import writing
+from rag.written.breaker import FAILURES
 
 KILNS = "what did Rao Jianzhang propose for the old kiln sites in Fuliang?"
 LUNCH = "织金县有多少名学生在学校吃午饭？"

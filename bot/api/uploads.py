@@ -28,7 +28,7 @@ from bot.api.door import Door
 from rag import readers
 from rag.database import translated
 from rag.errors import UnreadableFile
-from rag.sandbox import Sandbox
+from rag.formats.sandbox import Sandbox
 
 MAX_FILES = 100
 MAX_FILE_BYTES = readers.MAX_BYTES

@@ -21,16 +21,16 @@ from numpy.typing import NDArray
 from embeddings.embedder import Embedder
 from embeddings.serving import load
 from rag import extract, judge
-from rag.fitting import newton
-from rag.glossary import open_glossary
 from rag.ingest import ingest
-from rag.names import places
+from rag.measuring.fitting import newton
 from rag.records import Records
 from rag.retrieve import Findings, Retriever
 from rag.store import VectorIndex
 from rag.terms import Gloss, concepts, spoken
 from rag.types import Article, Language, Question
 from rag.weights import PATH, logistic
+from rag.words.glossary import open_glossary
+from rag.words.names import places
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "tests" / "data" / "sample"

@@ -1,4 +1,4 @@
-"""Fits rag/links.json on made pages, after fit_pages. Run as that one.
+"""Fits rag/layout/links.json on made pages, after fit_pages. Run as that one.
 
 For each open end: which block goes on from it, or none? For each block: is it a stray where it
 stands? Log-linear choices (L-BFGS, L2), on pages read with the roles that the fitted field finds.
@@ -14,11 +14,11 @@ from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
 
 from papers import Paper, Range, own_articles, papers
-from rag.blocks import Block, blocks_of
-from rag.cues import Cues
-from rag.habits import habits_of
-from rag.roles import roles_of
-from rag.stitching import View, sections_of
+from rag.layout.blocks import Block, blocks_of
+from rag.layout.cues import Cues
+from rag.layout.habits import habits_of
+from rag.layout.roles import roles_of
+from rag.layout.stitching import View, sections_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES, DECAY = 300, 1.0
@@ -132,7 +132,7 @@ def main() -> None:
     for cue, weight in BELIEFS.items():
         rows["join"][cue] = round(rows["join"].get(cue, 0.0) + weight, 2)
     text = json.dumps(rows, ensure_ascii=False, indent=0)
-    (ROOT / "rag" / "links.json").write_text(text + "\n", encoding="utf-8")
+    (ROOT / "rag" / "layout" / "links.json").write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Fits rag/roles.json on made pages. Run with: PYTHONPATH=.:tests python tests/bench/fit_pages.py
+"""Fits rag/layout/roles.json on made pages. Run with: PYTHONPATH=.:tests python this_file
 
 A conditional random field by stochastic gradient (AdaGrad, L2), on pages printed from the
 repository's own `taught` articles; the pages of `bench/pages.py` are of other articles.
@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from papers import Paper, own_articles, papers
-from rag.blocks import Block, blocks_of
-from rag.cues import Cues, changes_of, cues_of
-from rag.habits import habits_of
-from rag.roles import FOLLOWS, TRANSPARENT, Role, State
+from rag.layout.blocks import Block, blocks_of
+from rag.layout.cues import Cues, changes_of, cues_of
+from rag.layout.habits import habits_of
+from rag.layout.roles import FOLLOWS, TRANSPARENT, Role, State
 
 ROOT = Path(__file__).resolve().parents[2]
 STATES: list[State] = list(FOLLOWS)
@@ -187,7 +187,7 @@ def main() -> None:
             known = rows[part].setdefault(cue, {})
             known.update({k: round(known.get(k, 0.0) + w, 2) for k, w in weights.items()})
     text = json.dumps(rows, ensure_ascii=False, indent=0)
-    (ROOT / "rag" / "roles.json").write_text(text + "\n", encoding="utf-8")
+    (ROOT / "rag" / "layout" / "roles.json").write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Fits rag/seams.json on sentences cut in two. Run with: PYTHONPATH=.:tests python this_file
+"""Fits rag/layout/seams.json on sentences cut in two. Run with: PYTHONPATH=.:tests python this_file
 
 Two logistic models (L-BFGS, L2). Texts are the repository's own `taught` articles, and the
 paragraphs of CMRC 2018 where `../shared` has them: only weights of words and parts of speech
@@ -19,7 +19,7 @@ from scipy.sparse import csr_matrix
 
 from pagemaker import mid_sentence_offsets
 from papers import own_articles
-from rag import seams
+from rag.layout import seams
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared/eval/train/cmrc2018_dev/passages.jsonl"
@@ -95,7 +95,9 @@ def main() -> None:
         ]
     rows = {"start": fitted(begins), "seam": fitted(joins)}
     text = json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
-    (ROOT / "rag" / "seams.json").write_text(text.replace(',"', ',\n"') + "\n", encoding="utf-8")
+    (ROOT / "rag" / "layout" / "seams.json").write_text(
+        text.replace(',"', ',\n"') + "\n", encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

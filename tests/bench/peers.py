@@ -22,10 +22,11 @@ import results
 from systems import CANDIDATES, CHUNK_CHARS, LATIN_FACTOR, OURS, SYSTEMS
 
 from embeddings import packaged, serving
-from rag import estimates, metrics
-from rag.estimates import Estimate
+from rag import metrics
+from rag.measuring import estimates
+from rag.measuring.estimates import Estimate
+from rag.measuring.questions import EvalQuestion, locate, read_questions
 from rag.metrics import Span
-from rag.questions import EvalQuestion, locate, read_questions
 from rag.types import Article
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -31,13 +31,13 @@ from systems import peak_mb
 from embeddings.embedder import Embedder, Embedding, Reading, Tokens, Vector, Vectors, joined
 from embeddings.serving import load
 from rag import chunking, readers
-from rag.glossary import open_glossary
-from rag.questions import read_questions
+from rag.measuring.questions import read_questions
 from rag.records import NewPassage, Records
 from rag.retrieve import Retriever
 from rag.store import VectorIndex
 from rag.terms import PassageTerms, passage_terms
 from rag.types import Article, Language, Passage, Question
+from rag.words.glossary import open_glossary
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "tests" / "data" / "sample"

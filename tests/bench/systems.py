@@ -206,12 +206,12 @@ def txtai(task: Task) -> Built:
 def wenbao(task: Task) -> Built:
     """Ours, as a door uses it: the ledger, the terms, the token vectors and the verified index."""
     from embeddings.serving import load
-    from rag.glossary import open_glossary
     from rag.ingest import ingest
     from rag.records import Records
     from rag.retrieve import Retriever
     from rag.store import VectorIndex
     from rag.types import Language, Question
+    from rag.words.glossary import open_glossary
 
     embedder = load("packaged", task.cache)
     records = Records(task.work)

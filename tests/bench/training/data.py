@@ -22,11 +22,11 @@ from embeddings import packaged
 from embeddings.serving import load
 from rag import chunking
 from rag.chunking import Span
-from rag.glossary import open_glossary, simplified
-from rag.names import places
 from rag.readers import read_articles
 from rag.terms import Gloss, concepts
 from rag.types import Article
+from rag.words.glossary import open_glossary, simplified
+from rag.words.names import places
 
 ROOT = Path(__file__).resolve().parents[3]
 SAMPLE = ROOT / "tests" / "data" / "sample"

@@ -1,0 +1,1 @@
+"""How good the answers are: question files, measures with intervals, reports, fitting."""
