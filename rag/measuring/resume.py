@@ -29,7 +29,8 @@ def fingerprint(questions: Path, articles: Iterable[Article], settings: Iterable
     for setting in settings:
         made.update(f"\0{setting}".encode(errors="replace"))
     house = Path(__file__).parents[2]
-    for file in sorted(f for package in _PACKAGES for f in (house / package).rglob("*.*")):
+    files = (f for package in _PACKAGES for f in (house / package).rglob("*.*"))
+    for file in sorted(f for f in files if f.suffix != ".pyc"):
         made.update(file.read_bytes())
     return made.hexdigest()[:16]
 
