@@ -15,7 +15,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from lessons import LATE, TAUGHT, Encoded, Lessons, Pair, batches, hard_negatives, late, paired
+from lessons import (
+    LATE,
+    MADE,
+    TAUGHT,
+    Encoded,
+    Lessons,
+    Pair,
+    batches,
+    hard_negatives,
+    late,
+    paired,
+)
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, scaled_dot_product_attention
 
@@ -24,6 +35,7 @@ from rag.reader import MAX_ASKED, MAX_READ, PATH
 
 ROOT = Path(__file__).resolve().parents[3]
 WIDTH, HEADS, INNER, TOKEN_DIM = 128, 4, 384, 128
+TOGETHER = 16  # passages a run
 NEWS_TIMES, OTHERS, BATCH, RATE, WARMUP = 3, 2, 32, 7e-4, 40
 MEASURED = 8  # passages that are read, as in rag/retrieve.py
 AXES = {"asked": "nqd", "read": "ntd", "there": "nt", "heading": "nt", "member": "ntc"}
@@ -139,8 +151,30 @@ def inputs(lessons: Lessons, encoded: Encoded, pairs: Sequence[Pair]) -> Inputs:
     return Inputs(asked, read, there, is_heading, is_member, is_asked)
 
 
+def read_together(
+    reader: Reader, lessons: Lessons, encoded: Encoded, pairs: Sequence[Pair]
+) -> tuple[Tensor, Tensor]:
+    """The logits of all clauses, and 1 where a clause has a token, each (n, c).
+
+    Passages of like length are read together: padding costs more than half of the time otherwise.
+    """
+    sizes = [len(lessons.passages[passage].clause_of) for _, passage in pairs]
+    order = sorted(range(len(pairs)), key=sizes.__getitem__)
+    runs = [order[at : at + TOGETHER] for at in range(0, len(order), TOGETHER)]
+    found = []
+    for run in runs:
+        given = inputs(lessons, encoded, [pairs[n] for n in run])
+        found.append(torch.stack([reader(*given), given.member.amax(1)]))
+    widest = max(own.shape[2] for own in found)
+    logits, valid = torch.cat(
+        [nn.functional.pad(own, (0, widest - own.shape[2])) for own in found], 1
+    )
+    back = torch.tensor(order).argsort()
+    return logits[back], valid[back]
+
+
 def reader_losses(
-    lessons: Lessons, pairs: Sequence[Pair], logits: Tensor, member: Tensor
+    lessons: Lessons, pairs: Sequence[Pair], logits: Tensor, valid: Tensor
 ) -> dict[str, Tensor]:
     """Each clause judged for itself; and the clauses shown for a question against each other."""
     device = logits.device
@@ -154,8 +188,7 @@ def reader_losses(
     ]
     wanted = torch.zeros(logits.shape)
     wanted[[row for row, _ in answers], [clause for _, clause in answers]] = 1
-    valid = member.amax(1)  # a clause behind the last token that is read isn't judged
-    wanted = wanted.to(device) * valid
+    wanted = wanted.to(device) * valid  # a clause behind the last token that is read isn't judged
     each = binary_cross_entropy_with_logits(logits.clamp(-20, 20), wanted, reduction="none")
     shown = logits.masked_fill(valid == 0, -30)
     none = torch.zeros(len(numbers), device=device)
@@ -197,12 +230,13 @@ def train(
 def measure(reader: Reader, lessons: Lessons, encoded: Encoded) -> None:
     """Prints of what doesn't teach how often the best passage, and the best clause, is right.
 
-    For comparing runs: in the product words and names count too.
+    And how well the best clause's logit tells what has an answer (AUROC). For comparing runs: in
+    the product words and names count too.
     """
     reader.eval()
     sets: dict[tuple[str, str], list[int]] = {}
     for i, question in enumerate(lessons.questions):
-        if question.answers and question.group not in TAUGHT:
+        if question.group.removesuffix(MADE) not in TAUGHT:
             sets.setdefault((question.group, question.language), []).append(i)
     for (group, language), questions in sets.items():
         asked, passages = lessons.asked(questions), lessons.passages_of(group)
@@ -210,6 +244,7 @@ def measure(reader: Reader, lessons: Lessons, encoded: Encoded) -> None:
         tokens = encoded.tokens(asked, MAX_ASKED), encoded.tokens(read, MAX_READ)
         scores = encoded.unit(asked) @ encoded.unit(read).T + LATE * late(*tokens)
         right = np.zeros(2)  # passages, clauses
+        sure: dict[bool, list[float]] = {True: [], False: []}
         best = scores.topk(min(MEASURED, len(passages))).indices.tolist()
         for i, top in zip(questions, best, strict=True):
             shown = [passages[k] for k in top]
@@ -217,11 +252,21 @@ def measure(reader: Reader, lessons: Lessons, encoded: Encoded) -> None:
             logits = reader(*given).masked_fill(given.member.amax(1) == 0, -30)
             row, clause = divmod(int(logits.argmax()), logits.shape[1])
             question = lessons.questions[i]
+            sure[bool(question.answers)].append(float(logits.max()))
             right += shown[0] in question.gold, [shown[row], clause] in question.answers
-        passage_right, clause_right = right / len(questions)
-        counted = f"{group:14} {language} {len(questions):5}"
-        print(f"{counted}  passage {passage_right:.3f}  clause {clause_right:.3f}")
+        passage_right, clause_right = right / len(sure[True])
+        counted = f"{group:14} {language} {len(sure[True]):5}"
+        told = f"  AUROC {auroc(sure):.3f}" if sure[False] else ""
+        print(
+            f"{counted}  passage {passage_right:.3f}  clause {clause_right:.3f}{told}", flush=True
+        )
     reader.train()
+
+
+def auroc(scores: dict[bool, list[float]]) -> float:
+    """How often what has an answer scores higher than what has none."""
+    high, low = (np.array(scores[answered]) for answered in (True, False))
+    return float((high[:, None] > low).mean() + (high[:, None] == low).mean() / 2)
 
 
 def read_all(lessons: Lessons, folder: Path, models: Path) -> Encoded:
@@ -283,12 +328,13 @@ def export(reader: Reader, path: Path) -> None:
 
 def main() -> None:
     """Trains from the reader of a run of teach.py, prints the figures, writes the network."""
-    from safetensors.torch import load_file
+    from safetensors.torch import load_file, save_file
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("lessons", type=Path)
     parser.add_argument("run", type=Path, help="of teach.py, whose reader is the start")
     parser.add_argument("--seconds", type=float, default=1_020)
+    parser.add_argument("--learned", type=Path, required=True, help="a .safetensors to go on from")
     parser.add_argument("--models", type=Path, default=ROOT / ".wenbao" / "models")
     parser.add_argument("--out", type=Path, default=PATH)
     args = parser.parse_args()
@@ -304,9 +350,12 @@ def main() -> None:
         paired(lessons, batch, hard, OTHERS, dice)
         for batch in batches(lessons, BATCH, NEWS_TIMES, dice)
     )
-    given = ((pairs, inputs(lessons, encoded, pairs)) for pairs in shown)
-    losses = (reader_losses(lessons, pairs, reader(*own), own.member) for pairs, own in given)
+    losses = (
+        reader_losses(lessons, pairs, *read_together(reader, lessons, encoded, pairs))
+        for pairs in shown
+    )
     train([{"params": reader.parameters(), "lr": RATE}], losses, args.seconds, WARMUP)
+    save_file({front + name: weight for name, weight in reader.state_dict().items()}, args.learned)
     measure(reader, lessons, encoded)
     export(reader, args.out)
     print(f"wrote {args.out.name}, {args.out.stat().st_size:,} bytes")

@@ -142,7 +142,7 @@ def losses(
     given = inputs(lessons, encoded, pairs)
     with _halved(dense.device):
         logits = reader(*given)
-    return found | reader_losses(lessons, pairs, logits.float(), given.member)
+    return found | reader_losses(lessons, pairs, logits.float(), given.member.amax(1))
 
 
 def contrast(scores: Tensor, wanted: Tensor, barred: Tensor) -> Tensor:
