@@ -182,7 +182,6 @@ def terminal(answer: Answer) -> RenderableType:
     return _Page(answer)
 
 
-_AGAIN = "as quoted above"
 _LABELS: dict[Language, dict[str, str]] = {
     "en": {"gloss": "gloss: ", "understood": "understood as: "},
     "zh": {"gloss": "大意：", "understood": "理解为："},
@@ -207,13 +206,12 @@ class _Page:
             yield Text()
             yield from _hanging("! ", note, width, "yellow", "yellow")
         for source in sources(self.answer):
+            quoted = [markers for markers, quote in source.quotes if _stands_in(quote, answer)]
             yield Text()
-            yield from _heading(source, width)
+            yield from _heading(source, "".join(quoted), width)
             for markers, quote in source.quotes:
-                is_again = _stands_in(quote, answer)
-                shown = _AGAIN if is_again else quote
-                yield from _hanging(f"  {markers} ", shown, width, "bold cyan", "")
-                if not is_again:
+                if markers not in quoted:
+                    yield from _hanging(f"  {markers} ", quote, width, "bold cyan", "")
                     yield from self._glosses(markers, "  " + " " * cell_len(markers), width)
 
     def _answer(self, answer: str, width: int) -> Iterator[Text]:
@@ -241,14 +239,17 @@ def _stands_in(quote: str, answer: str) -> bool:
     return "".join(quote.split()) in "".join(answer.split())
 
 
-def _heading(source: Source, width: int) -> Iterator[Text]:
+def _heading(source: Source, quoted: str, width: int) -> Iterator[Text]:
+    """Title and place, behind the markers of the quotes that stand in the answer already."""
+    lead = f"{quoted} " if quoted else ""
     head = " · ".join(part for part in (source.title, source.place()) if part)
     left = len(source.title)  # characters of the title that are still to come
-    for line in wrap(head, width):
-        text = Text(line, style="dim")
-        text.stylize("not dim bold", 0, max(0, min(left, len(line))))
-        left -= len(line)
-        yield text
+    for line in _hanging(lead, head, width, "bold cyan", "dim"):
+        begin = len(lead)
+        end = begin + max(0, min(left, len(line) - begin))
+        line.stylize("not dim bold", begin, end)
+        left -= end - begin
+        yield line
 
 
 def _hanging(lead: str, body: str, width: int, lead_style: str, style: str) -> Iterator[Text]:
