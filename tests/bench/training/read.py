@@ -270,25 +270,58 @@ def auroc(scores: dict[bool, list[float]]) -> float:
 
 
 def read_all(lessons: Lessons, folder: Path, models: Path) -> Encoded:
-    """All texts as the built model reads them; kept in the folder, as it takes some minutes."""
+    """All texts as the built model reads them; kept in the folder, only new ones are read."""
     from embeddings.serving import load
 
     embedder = load("packaged", models, print)
     kept = folder / f"{embedder.name}.npz"
-    texts = sorted({text for passage in lessons.passages for text in passage.texts})
-    asked = sorted({question.text for question in lessons.questions})
-    if not kept.exists():
-        readings = embedder.read([lessons.texts[text].string for text in texts])
-        questions = [embedder.embed_query(lessons.texts[text].string) for text in asked]
-        sums = [found.total for found in readings] + [found.vector for found in questions]
-        own = [found.tokens for found in readings] + [found.tokens for found in questions]
-        tokens = [found.vectors for found in own]
-        if [len(rows) for rows in tokens] != [lessons.texts[text].tokens for text in texts + asked]:
-            raise SystemExit("the lessons were cut by another tokenizer; run data.py again")
-        np.savez(kept, sums=np.stack(sums), tokens=np.concatenate(tokens))
-    with np.load(kept) as arrays:
-        total, flat = (torch.from_numpy(arrays[name]) for name in ("sums", "tokens"))
-    return Encoded(lessons, texts + asked, total, flat, TOKEN_SCALE)
+    texts = {"read " + lessons.texts[t].string: t for p in lessons.passages for t in p.texts}
+    asked = {"asked " + lessons.texts[q.text].string: q.text for q in lessons.questions}
+    known = _Kept.load(kept) if kept.exists() else _Kept([], [], [])
+    seen = set(known.keys)
+    new = [key for key in [*texts, *asked] if key not in seen]
+    if new:
+        readings = embedder.read([key.removeprefix("read ") for key in new if key in texts])
+        known.keys.extend([key for key in new if key in texts])
+        known.sums.extend(found.total for found in readings)
+        known.tokens.extend(found.tokens.vectors for found in readings)
+        for key in (key for key in new if key in asked):
+            found = embedder.embed_query(key.removeprefix("asked "))
+            known.keys.append(key)
+            known.sums.append(found.vector)
+            known.tokens.append(found.tokens.vectors)
+        known.save(kept)
+    row = {key: n for n, key in enumerate(known.keys)}
+    numbers = {**texts, **asked}
+    rows = [row[key] for key in numbers]
+    tokens = [known.tokens[n] for n in rows]
+    if [len(own) for own in tokens] != [lessons.texts[t].tokens for t in numbers.values()]:
+        raise SystemExit("the lessons were cut by another tokenizer; run data.py again")
+    total = torch.from_numpy(np.stack([known.sums[n] for n in rows]))
+    flat = torch.from_numpy(np.concatenate(tokens))
+    return Encoded(lessons, list(numbers.values()), total, flat, TOKEN_SCALE)
+
+
+class _Kept(NamedTuple):
+    """Texts that were read, each with its sum of states and its tokens."""
+
+    keys: list[str]
+    sums: list[Any]  # (dim,)
+    tokens: list[Any]  # (tokens, 128)
+
+    @classmethod
+    def load(cls, path: Path) -> "_Kept":
+        """What `save` wrote."""
+        with np.load(path) as arrays:
+            ends = np.cumsum(arrays["lengths"])[:-1]
+            tokens = np.split(arrays["tokens"], ends)
+            return cls(arrays["keys"].tolist(), list(arrays["sums"]), tokens)
+
+    def save(self, path: Path) -> None:
+        """Writes it as one file."""
+        lengths = [len(own) for own in self.tokens]
+        flat, sums = np.concatenate(self.tokens), np.stack(self.sums)
+        np.savez(path, keys=np.array(self.keys), sums=sums, tokens=flat, lengths=lengths)
 
 
 def export(reader: Reader, path: Path) -> None:
