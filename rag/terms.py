@@ -293,7 +293,7 @@ def _english_concepts(run: str, question: str, gloss: Gloss) -> Iterator[Concept
             if concept:
                 yield concept
             if concept and concept.kind == "name":
-                if places := names.places_said(concept.surface):
+                if concept.sounds and (places := names.places_said(concept.surface)):
                     # 洱源 rather than 儿园 of a kindergarten, which sounds the same
                     yield Concept(concept.surface, "word", places, solid=False)
                 if "".join(words[at + size : at + size + 1]) in _AREAS:
@@ -341,7 +341,10 @@ def _english_concept(word: str, question: str, gloss: Gloss) -> Concept | None:
     if word.rsplit(maxsplit=1)[-1] in _AREAS:
         spellings += [names.without_suffix(spelling) for spelling in spellings]
     sounds = tuple(_sounds(word, spellings, question))
-    is_name = _is_place(spellings) or (
+    if known := _known_places(word, spellings) if sounds else ():
+        # What it is written as counts alone: Chengdu is 成都, not 程度, which sounds the same.
+        spellings, sounds = [*spellings, *known], ()
+    is_name = bool(known) or _is_place(spellings) or (
         bool(sounds)
         and (not spellings or bool(names.places_said(word)) or _is_said_so(word, spellings))
     )
@@ -350,6 +353,13 @@ def _english_concept(word: str, question: str, gloss: Gloss) -> Concept | None:
     english = f" {_stemmed(word.replace('-', ' '))} "
     spelled = tuple(dict.fromkeys([english, *spellings]))
     return Concept(word, "name" if is_name else "word", spelled, sounds)
+
+
+def _known_places(word: str, spellings: Sequence[str]) -> tuple[str, ...]:
+    """The provinces and larger cities that an English word may be."""
+    said = names.places_said(word)
+    is_known = _is_place(spellings) or not names.places().keys().isdisjoint(said)
+    return said if is_known else ()
 
 
 def _is_place(spellings: Sequence[str]) -> bool:

@@ -144,6 +144,10 @@ def test_a_thing_asked_about_meets_the_passage_that_speaks_of_it(
         pytest.param("Who is Ou Min?", "ou min", "雁塔区民政", id="a district is no surname"),
         pytest.param("Who is Li Jing?", "li jing", "李金说", id="a short name has no slips"),
         pytest.param("in Changzhou", "changzhou", "漳州市", id="another city is no slip"),
+        pytest.param(
+            "what did Chengdu propose?", "chengdu", "农户的积极程度不一", id="a-known-city"
+        ),
+        pytest.param("schools in Shanxi", "shanxi", "陕西的学校", id="a-province-is-not-another"),
     ],
 )
 def test_a_likeness_is_no_match(question: str, surface: str, text: str) -> None:

@@ -355,6 +355,8 @@ def _known_sounds() -> dict[str, list[str]]:
     for name in places():
         found.setdefault("".join(pinyin(name)), []).append(name)
     for word, sounds in name_readings():
+        if word.startswith("陕西"):
+            continue  # Shaanxi; Shanxi is 山西
         found.setdefault("".join(sounds), [])
         if word[-1] in _PLACE_ENDS and len(word) > 2:
             for said in ("".join(sounds), "".join(sounds[:-1])):
