@@ -35,7 +35,7 @@ from rag.reader import MAX_ASKED, MAX_READ, PATH
 
 ROOT = Path(__file__).resolve().parents[3]
 WIDTH, HEADS, INNER, TOKEN_DIM = 128, 4, 384, 128
-TOGETHER = 16  # passages a run
+TOGETHER = 8  # passages a run
 NEWS_TIMES, OTHERS, BATCH, RATE, WARMUP = 3, 2, 32, 7e-4, 40
 MEASURED = 8  # passages that are read, as in rag/retrieve.py
 AXES = {"asked": "nqd", "read": "ntd", "there": "nt", "heading": "nt", "member": "ntc"}
