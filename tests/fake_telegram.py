@@ -28,7 +28,9 @@ from telegram_methods import METHODS, Call, Methods
 from telegram_town import Sent
 from telegram_weather import Flood, Limits, Storm
 
-MESSAGES = ("sendmessage", "editmessagetext", "editmessagereplymarkup")  # what limits count
+MESSAGES = (  # what limits count
+    *("sendmessage", "sendrichmessage", "editmessagetext", "editmessagereplymarkup"),
+)
 
 
 @dataclass
@@ -246,7 +248,7 @@ async def _request(reader: asyncio.StreamReader) -> tuple[str, Json] | None:
 
 _STRUCTURED = {
     *("allowed_updates", "commands", "reply_parameters", "link_preview_options", "scope"),
-    *("reply_markup", "results", "button"),
+    *("reply_markup", "results", "button", "rich_message"),
 }
 
 

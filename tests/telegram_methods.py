@@ -9,12 +9,12 @@ import contextlib
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import httpx
 
-from telegram_judge import Json, Refused, judge, judged_markup
+from telegram_judge import Json, Refused, judge, judge_rich, judged_markup
 from telegram_town import Sent, Town
 
 
@@ -41,6 +41,7 @@ class Methods(Town):
     webhook: str = ""
     delivered: list[int] = field(default_factory=list)  # HTTP statuses of the webhook
     redeliver_s: float = 0.1
+    rich: Literal["unknown", "refused", "taken"] = "unknown"  # what becomes of rich messages
 
     def __post_init__(self) -> None:
         """Makes what belongs to this server alone."""
@@ -162,6 +163,27 @@ class Methods(Town):
         return True
 
     async def _send_message(self, parameters: Json) -> Json:
+        message = self._begun(parameters)
+        self.sent.append(self._shown(message, parameters))
+        self._tell()
+        return message
+
+    async def _send_rich_message(self, parameters: Json) -> Json:
+        if self.rich == "unknown":
+            raise Refused(404, "Not Found: method not found")
+        if self.rich == "refused":
+            raise Refused(400, "Bad Request: RICH_MESSAGE_FORBIDDEN")
+        message = self._begun(parameters)
+        content = parameters["rich_message"]
+        blocks = judge_rich(content)
+        message["rich_message"] = {"blocks": [{"type": "paragraph", "text": b} for b in blocks]}
+        sent = self._kept(message, parameters, "\n".join(blocks), (), str(content["html"]))
+        self.sent.append(replace(sent, rich=True))
+        self._tell()
+        return message
+
+    def _begun(self, parameters: Json) -> Json:
+        """A new message of the bot's, still without its content."""
         chat = self._addressed(parameters)
         reply_to = self._replied_to(chat["id"], parameters.get("reply_parameters") or {})
         thread = int(parameters["message_thread_id"]) if "message_thread_id" in parameters else None
@@ -177,8 +199,6 @@ class Methods(Town):
             }
         if thread:
             message |= {"message_thread_id": thread, "is_topic_message": True}
-        self.sent.append(self._shown(message, parameters))
-        self._tell()
         return message
 
     async def _edit_message_text(self, parameters: Json) -> Json:
@@ -216,6 +236,11 @@ class Methods(Town):
         markup = str(parameters.get("text", ""))
         parsed = judge(markup, str(parameters.get("parse_mode", "")))
         message["text"], message["entities"] = parsed.text, list(parsed.entities)
+        return self._kept(message, parameters, parsed.text, parsed.entities, markup)
+
+    def _kept(
+        self, message: Json, parameters: Json, text: str, entities: tuple[Json, ...], markup: str
+    ) -> Sent:
         message.pop("reply_markup", None)
         given = parameters.get("reply_markup")
         buttons = judged_markup(given) if given else {}
@@ -227,8 +252,8 @@ class Methods(Town):
         return Sent(
             chat_id=message["chat"]["id"],
             message_id=message["message_id"],
-            text=parsed.text,
-            entities=parsed.entities,
+            text=text,
+            entities=entities,
             markup=markup,
             reply_to=message.get("reply_to_message", {}).get("message_id"),
             thread_id=message.get("message_thread_id"),
@@ -318,6 +343,7 @@ METHODS = {
     "deletewebhook": Methods._delete_webhook,
     "setmycommands": Methods._set_my_commands,
     "sendmessage": Methods._send_message,
+    "sendrichmessage": Methods._send_rich_message,
     "sendchataction": Methods._send_chat_action,
     "sendmessagedraft": Methods._send_message_draft,
     "editmessagetext": Methods._edit_message_text,

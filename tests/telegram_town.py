@@ -32,6 +32,7 @@ class Sent:
     at: float
     buttons: tuple[tuple[str, str], ...] = ()  # (text, callback data), all rows
     choices: tuple[str, ...] = ()
+    rich: bool = False
 
     def parts(self, kind: str) -> list[str]:
         """The texts of the entities of one kind."""

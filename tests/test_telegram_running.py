@@ -160,8 +160,8 @@ logging.basicConfig(level=logging.DEBUG)
 from telegram_house import FakeTelegram, app_for
 from bot import telegram
 from rag.errors import BadSettings
-telegram = FakeTelegram(token=sys.argv[2], port=int(sys.argv[1]))
-house = app_for(telegram, Path(sys.argv[3]))
+server = FakeTelegram(token=sys.argv[2], port=int(sys.argv[1]))
+house = app_for(server, Path(sys.argv[3]))
 try:
     telegram.run(house)
 except BadSettings as exc:
