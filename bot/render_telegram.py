@@ -49,6 +49,9 @@ class TelegramMessage:
     rich: str = ""
 
 
+_Kind = Literal["", "bold", "italic", "quote", "said"]
+
+
 @dataclass(frozen=True, slots=True)
 class _Run:
     """Text of one kind, with the whitespace `before` it; without, it goes on in the same line.
@@ -57,7 +60,7 @@ class _Run:
     """
 
     text: str
-    kind: Literal["", "bold", "italic", "quote", "said"] = ""
+    kind: _Kind = ""
     before: str = ""
 
 
@@ -149,7 +152,7 @@ def _blocks(answer: Answer) -> Iterator[_Block]:
     yield from _body(text, places, gap, glosses)
     if note := harmless(answer.note).strip():
         yield (_Run(note, "italic", "\n\n"),)
-    shown, gap = {citation.n for _, _, citation in places}, "\n\n"
+    shown, gap = {place.citation.n for place in places}, "\n\n"
     for source in sources(answer):
         if not _told(source, text, shown):
             yield from _listed(source, shown, glosses)
@@ -162,21 +165,35 @@ def _short(text: str) -> str:
     return text if len(text) <= _UNDERSTOOD_CHARS else text[: _UNDERSTOOD_CHARS - 1] + "…"
 
 
-_Place = tuple[int, int, Citation]
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A range of the answer that is a whole line of quotation, and how it is `said` there."""
+
+    start: int
+    end: int
+    said: str
+    citation: Citation
 
 
 def _quoted_in_place(text: str, citations: Iterable[Citation]) -> list[_Place]:
     """The ranges of the answer that are whole lines of quotation, with what they quote."""
-    places: list[_Place] = []
-    for citation in citations:
-        quote = harmless(citation.quote).strip()
-        marks = rf"(?:\[\d+\])*\[{citation.n}\](?:\[\d+\])*"
-        exact = re.escape(quote)
-        line = re.compile(rf"^(?:“{exact}”|「{exact}」|{exact}) ?{marks}$", re.MULTILINE)
+    places = [place for each in citations if (place := _place_of(each, text))]
+    places.sort(key=lambda place: (place.start, place.end))
+    return [at for n, at in enumerate(places) if not n or at.start >= places[n - 1].end]
+
+
+def _place_of(citation: Citation, text: str) -> _Place | None:
+    """Where a quotation is a line of the answer; there it keeps the lines of the article."""
+    quote = harmless(citation.quote).strip()
+    exact = r"\s*".join(map(re.escape, quote.split()))
+    marks = rf"(?:\[\d+\])*\[{citation.n}\](?:\[\d+\])*"
+    signs = (("“", "”"), ("「", "」"), ("", ""))
+    for first, last in signs:
+        line = re.compile(rf"^{first}{exact}{last} ?({marks})$", re.MULTILINE)
         if quote and (found := line.search(text)):
-            places.append((found.start(), found.end(), citation))
-    places.sort(key=lambda place: place[:2])
-    return [place for n, place in enumerate(places) if not n or place[0] >= places[n - 1][1]]
+            said = f"{first}{quote}{last} {marked(found[1])}"
+            return _Place(found.start(), found.end(), said, citation)
+    return None
 
 
 def _body(
@@ -184,17 +201,18 @@ def _body(
 ) -> Iterator[_Block]:
     """The answer's text; what leads to a quotation stays with it."""
     at = 0
-    for start, end, citation in places:
-        runs = []
-        if before := text[at:start].strip("\n"):
+    for place in places:
+        runs: list[_Run] = []
+        citation = place.citation
+        if before := text[at : place.start].strip("\n"):
             runs += _lead(marked(before), marked(one_line(citation.title)), gap)
             gap = "\n"
-        said = marked(text[start:end])
-        runs.append(_Run(said, "said" if utf16_units(said) <= _SAID_UNITS else "quote", gap))
+        kind: _Kind = "said" if utf16_units(place.said) <= _SAID_UNITS else "quote"
+        runs.append(_Run(place.said, kind, gap))
         if gloss := glosses.get(citation.n):
             runs.append(_Run(gloss, "italic", "\n"))
         yield tuple(runs)
-        at, gap = end, "\n"
+        at, gap = place.end, "\n"
     if rest := text[at:].strip("\n") if places else text:
         yield (_Run(marked(rest), "", gap),)
 

@@ -66,6 +66,15 @@ def test_a_rich_message_has_headings_and_holds_the_same_text() -> None:
     )
 
 
+def test_a_list_that_is_quoted_in_one_line_keeps_the_lines_of_the_article() -> None:
+    article = replace(ARTICLE, text="一是修路。\n二是栽树，见注[7]。\n\n三是办学。")
+    line = "一是修路。 二是栽树，见注[7]。 三是办学。"
+    made = answer(f"From “{ARTICLE.title}”:\n“{line}” [1]", cite(article, 1, article.text))
+    (message,) = render_telegram.messages(made)
+    assert f"<blockquote>“{article.text}” [¹]</blockquote>" in message.html
+    assert message.text.count("二是栽树") == 1
+
+
 @pytest.mark.parametrize(("language", "label"), [("en", "Gloss: "), ("zh", "大意：")])
 @pytest.mark.parametrize("in_place", [True, False], ids=["in-the-answer", "below"])
 def test_a_gloss_stands_under_its_quote(language: str, label: str, in_place: bool) -> None:
