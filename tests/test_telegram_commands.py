@@ -52,6 +52,17 @@ async def test_start_in_a_group_shows_the_examples_without_a_keyboard_for_all(
     assert reply.choices == ()
 
 
+async def test_start_tells_a_person_their_number_as_long_as_there_is_no_admin(
+    telegram: FakeTelegram, tmp_path: Path
+) -> None:
+    async with polling(app_for(telegram, tmp_path, telegram_admins="")):
+        telegram.private("/start")
+        telegram.group("/start@wenbao_bot")
+        to_person, to_group = await telegram.replies(2)
+    assert "Your number is 501" in to_person.text
+    assert "501" not in to_group.text
+
+
 async def test_start_with_an_empty_index_says_what_to_do(
     telegram: FakeTelegram, house: FakeApp
 ) -> None:
@@ -332,6 +343,16 @@ async def test_an_inline_question_gives_an_answer_and_passages_to_send(
     assert house.answerer.asked == [QUESTION]
 
 
+async def test_an_inline_question_that_finds_nothing_is_told_so(
+    telegram: FakeTelegram, house: FakeApp
+) -> None:
+    telegram.ask_inline("who walked on Mars?")
+    await telegram.until(lambda: bool(telegram.inline))
+    (given,) = telegram.inline
+    assert given["results"] == []
+    assert given["button"]["text"] == "The articles don't say"
+
+
 async def test_an_empty_inline_query_gets_a_hint(telegram: FakeTelegram, house: FakeApp) -> None:
     telegram.ask_inline("")
     await telegram.until(lambda: bool(telegram.inline))
@@ -349,4 +370,4 @@ async def test_inline_questions_have_a_limit_for_the_day(
             await telegram.until_called("answerInlineQuery", n + 1)
         await telegram.until(lambda: len(telegram.inline) == inline._TRIES + 1)
     buttons = [given.get("button", {}).get("text") for given in telegram.inline]
-    assert buttons == [None] * inline._TRIES + ["No more questions today"]
+    assert buttons == ["The articles don't say"] * inline._TRIES + ["No more questions today"]
