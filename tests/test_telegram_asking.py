@@ -228,7 +228,7 @@ async def test_a_reply_to_the_bot_is_a_question_and_needs_no_mention(
 async def test_a_bare_mention_in_reply_asks_what_it_replies_to(
     telegram: FakeTelegram, house: FakeApp, said_in: str
 ) -> None:
-    asked = telegram.group("", **{said_in: "who chaired it?"})
+    asked = telegram.group("by the way") | {"text": "", said_in: "who chaired it?"}
     telegram.group("@wenbao_bot", reply_to_message=asked)
     await telegram.replies(1)
     assert house.answerer.asked == ["who chaired it?"]
