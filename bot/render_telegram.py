@@ -32,26 +32,35 @@ _TAGS = {
     "quote": ("<blockquote expandable>", "</blockquote>"),
     "said": ("<blockquote>", "</blockquote>"),
 }
+_RICH_BLOCKS = {"bold": "h4", "quote": "blockquote", "said": "blockquote"}
+_RICH_INSIDE = {("p", "bold"): _TAGS["bold"], ("p", "italic"): _TAGS["italic"]}
 _SAID_UNITS = 700  # of a quotation that is the answer itself: a phone folds others after 3 lines
 
 
 @dataclass(frozen=True, slots=True)
 class TelegramMessage:
-    """One message: `html` to send, `text` as it stands once the entities are parsed."""
+    """One message: `html` to send, `text` as it stands once the entities are parsed.
+
+    `rich` is the same text as a rich message (Bot API 10.1): headings, paragraphs, quotations.
+    """
 
     html: str
     text: str
+    rich: str = ""
+
+
+_Kind = Literal["", "bold", "italic", "quote", "said"]
 
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """Text of one kind, with the whitespace `before` it; no such space: it goes on from the last.
+    """Text of one kind, with the whitespace `before` it; without, it goes on in the same line.
 
     `before` is dropped where a message begins.
     """
 
     text: str
-    kind: Literal["", "bold", "italic", "quote", "said"] = ""
+    kind: _Kind = ""
     before: str = ""
 
 
@@ -143,7 +152,7 @@ def _blocks(answer: Answer) -> Iterator[_Block]:
     yield from _body(text, places, gap, glosses)
     if note := harmless(answer.note).strip():
         yield (_Run(note, "italic", "\n\n"),)
-    shown, gap = {citation.n for _, _, citation in places}, "\n\n"
+    shown, gap = {place.citation.n for place in places}, "\n\n"
     for source in sources(answer):
         if not _told(source, text, shown):
             yield from _listed(source, shown, glosses)
@@ -156,21 +165,35 @@ def _short(text: str) -> str:
     return text if len(text) <= _UNDERSTOOD_CHARS else text[: _UNDERSTOOD_CHARS - 1] + "…"
 
 
-_Place = tuple[int, int, Citation]
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A range of the answer that is a whole line of quotation, and how it is `said` there."""
+
+    start: int
+    end: int
+    said: str
+    citation: Citation
 
 
 def _quoted_in_place(text: str, citations: Iterable[Citation]) -> list[_Place]:
     """The ranges of the answer that are whole lines of quotation, with what they quote."""
-    places: list[_Place] = []
-    for citation in citations:
-        quote = harmless(citation.quote).strip()
-        marks = rf"(?:\[\d+\])*\[{citation.n}\](?:\[\d+\])*"
-        exact = re.escape(quote)
-        line = re.compile(rf"^(?:“{exact}”|「{exact}」|{exact}) ?{marks}$", re.MULTILINE)
+    places = [place for each in citations if (place := _place_of(each, text))]
+    places.sort(key=lambda place: (place.start, place.end))
+    return [at for n, at in enumerate(places) if not n or at.start >= places[n - 1].end]
+
+
+def _place_of(citation: Citation, text: str) -> _Place | None:
+    """Where a quotation is a line of the answer; there it keeps the lines of the article."""
+    quote = harmless(citation.quote).strip()
+    exact = r"\s*".join(map(re.escape, quote.split()))
+    marks = rf"(?:\[\d+\])*\[{citation.n}\](?:\[\d+\])*"
+    signs = (("“", "”"), ("「", "」"), ("", ""))
+    for first, last in signs:
+        line = re.compile(rf"^{first}{exact}{last} ?({marks})$", re.MULTILINE)
         if quote and (found := line.search(text)):
-            places.append((found.start(), found.end(), citation))
-    places.sort(key=lambda place: place[:2])
-    return [place for n, place in enumerate(places) if not n or place[0] >= places[n - 1][1]]
+            said = f"{first}{quote}{last} {marked(found[1])}"
+            return _Place(found.start(), found.end(), said, citation)
+    return None
 
 
 def _body(
@@ -178,19 +201,31 @@ def _body(
 ) -> Iterator[_Block]:
     """The answer's text; what leads to a quotation stays with it."""
     at = 0
-    for start, end, citation in places:
-        runs = []
-        if before := text[at:start].strip("\n"):
-            runs.append(_Run(marked(before), "", gap))
+    for place in places:
+        runs: list[_Run] = []
+        citation = place.citation
+        if before := text[at : place.start].strip("\n"):
+            runs += _lead(marked(before), marked(one_line(citation.title)), gap)
             gap = "\n"
-        said = marked(text[start:end])
-        runs.append(_Run(said, "said" if utf16_units(said) <= _SAID_UNITS else "quote", gap))
+        kind: _Kind = "said" if utf16_units(place.said) <= _SAID_UNITS else "quote"
+        runs.append(_Run(place.said, kind, gap))
         if gloss := glosses.get(citation.n):
             runs.append(_Run(gloss, "italic", "\n"))
         yield tuple(runs)
-        at, gap = end, "\n"
+        at, gap = place.end, "\n"
     if rest := text[at:].strip("\n") if places else text:
         yield (_Run(marked(rest), "", gap),)
+
+
+def _lead(text: str, title: str, gap: str) -> list[_Run]:
+    """What leads to a quotation; the article's title in its last line is bold."""
+    at = text.rfind(title) if title else -1
+    if at <= text.rfind("\n"):
+        return [_Run(text, "", gap)]
+    parts = [_Run(text[:at], "", gap), _Run(title, "bold"), _Run(text[at + len(title) :])]
+    if not parts[0].text:
+        parts = [replace(parts[1], before=gap), parts[2]]
+    return [part for part in parts if part.text]
 
 
 def _told(source: Source, text: str, shown: set[int]) -> bool:
@@ -276,12 +311,20 @@ def _pages(parts: Iterable[_Block], max_units: int) -> Iterator[list[_Run]]:
     units = entities = 0
     for part in parts:
         units += len(part[0].before) + _units(part)
-        entities += sum(bool(run.kind and run.before) for run in part)
+        last = page[-1] if page else _Run("")
+        entities += sum(
+            bool(run.kind) and _begins(run, before) for before, run in pairwise([last, *part])
+        )
         if page and (units > max_units or entities >= TELEGRAM_ENTITIES):
             yield page
             page, units, entities = [], _units(part), len(part)
         page += part
     yield page
+
+
+def _begins(run: _Run, last: _Run) -> bool:
+    """Whether a run is no part of the one before it, which was cut."""
+    return bool(run.before) or run.kind != last.kind
 
 
 _CLUSTER = re.compile(rf"\[[⁰¹²³⁴-⁹]{{1,4}}\]|{CLUSTER.pattern}", re.DOTALL)
@@ -319,14 +362,41 @@ def _message(runs: Iterable[_Run]) -> TelegramMessage:
         run.before + _TAGS[run.kind][0] + html.escape(run.text, quote=False) + _TAGS[run.kind][1]
         for run in joined
     )
-    return TelegramMessage("".join(markup), "".join(run.before + run.text for run in joined))
+    text = "".join(run.before + run.text for run in joined)
+    return TelegramMessage("".join(markup), text, _rich(joined))
+
+
+def _rich(runs: Sequence[_Run]) -> str:
+    """The runs as rich HTML: what stands in a line together is one block.
+
+    Source: core.telegram.org/bots/api#rich-message-formatting-options
+    """
+    blocks: list[list[_Run]] = []
+    for run in runs:
+        if blocks and not run.before:
+            blocks[-1].append(run)
+        else:
+            blocks.append([run])
+    return "".join(_rich_block(block) for block in blocks)
+
+
+def _rich_block(runs: Sequence[_Run]) -> str:
+    tag = _RICH_BLOCKS.get(runs[0].kind, "p") if len(runs) == 1 else "p"
+    inside = "".join(
+        first + html.escape(run.text, quote=False) + last
+        for run in runs
+        for first, last in [_RICH_INSIDE.get((tag, run.kind), ("", ""))]
+    )
+    # A rich message folds line ends like a browser: each is said.
+    lines = inside.replace("\n", "<br>")
+    return f"<{tag}>{lines}</{tag}>"
 
 
 def _joined(runs: Iterable[_Run]) -> list[_Run]:
     """The runs, each put together with those that go on from it."""
     groups: list[list[_Run]] = []
     for run in runs:
-        if groups and not run.before:
+        if groups and not _begins(run, groups[-1][0]):
             groups[-1].append(run)
         elif run.text:
             groups.append([run])

@@ -101,6 +101,9 @@ class Settings(BaseSettings):
     telegram_file_mb: int = Field(
         20, ge=1, le=20, description="Largest file that an admin may send for indexing, in MB."
     )
+    telegram_rich: bool = Field(
+        False, description="Answers as rich messages, which older Telegram apps show blank."
+    )
     log_format: Literal["text", "json"] = Field("text", description="`text` or `json` lines.")
     log_level: str = Field("WARNING", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Log.")
 

@@ -2,10 +2,11 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from ipaddress import ip_address
 from pathlib import Path
 from shutil import copytree
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
@@ -15,6 +16,10 @@ from bot.wiring import App, open_app
 from embeddings import serving
 from embeddings.embedder import Embedder
 from fakes import HashingEmbedder
+
+if TYPE_CHECKING:
+    from fake_telegram import FakeTelegram
+    from telegram_house import FakeApp
 
 ROOT = Path(__file__).parents[1]
 STATE = ROOT / ".wenbao"
@@ -125,3 +130,22 @@ def sample_home(sample_app: App, tmp_path: Path) -> Path:
 def hashing_embedder() -> HashingEmbedder:
     """A behaving stand-in that costs nothing."""
     return HashingEmbedder()
+
+
+@pytest.fixture
+async def telegram() -> AsyncIterator["FakeTelegram"]:
+    """A Bot API server of its own for each test."""
+    from fake_telegram import FakeTelegram
+
+    async with FakeTelegram() as made:
+        yield made
+
+
+@pytest.fixture
+async def house(telegram: "FakeTelegram", tmp_path: Path) -> AsyncIterator["FakeApp"]:
+    """The house whose bot polls that server."""
+    from telegram_house import app_for, polling
+
+    made = app_for(telegram, tmp_path)
+    async with polling(made):
+        yield made

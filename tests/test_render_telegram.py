@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from answers import ARTICLE, FILES, REFUSAL, SITES, answer, answers, cite, random_answer
 from bot import render, render_telegram
 from rag.types import Answer, Citation, Passage
-from telegram_judge import MAX_ENTITIES, MAX_UNITS, Refused, judge, units
+from telegram_judge import MAX_ENTITIES, MAX_UNITS, Refused, judge, judge_rich, units
 
 # --- answers
 
@@ -47,11 +47,32 @@ def test_a_quote_that_is_a_line_of_the_answer_is_quoted_there_and_not_again() ->
     text = f"From “{ARTICLE.title}” (2024-03-12):\n“{SITES.quote}” [1]\n“{FILES.quote}” [2]"
     (message,) = render_telegram.messages(answer(text, SITES, FILES))
     assert message.html == (
-        f"From “{ARTICLE.title}” (2024-03-12):\n"
+        f"From “<b>{ARTICLE.title}</b>” (2024-03-12):\n"
         f"<blockquote>“{SITES.quote}” [¹]</blockquote>\n"
         f"<blockquote>“{FILES.quote}” [²]</blockquote>\n\n"
         "[¹][²] 人民政协报"
     )
+
+
+def test_a_rich_message_has_headings_and_holds_the_same_text() -> None:
+    text = f"From “{ARTICLE.title}” (2024-03-12):\n“{SITES.quote}” [1]\nIt says <no> more [2]."
+    (message,) = render_telegram.messages(answer(text, SITES, FILES))
+    assert message.rich == (
+        f"<p>From “<b>{ARTICLE.title}</b>” (2024-03-12):</p>"
+        f"<blockquote>“{SITES.quote}” [¹]</blockquote>"
+        "<p>It says &lt;no&gt; more [²].</p>"
+        f"<h4>{ARTICLE.title}</h4><p>2024-03-12 · 人民政协报</p>"
+        f"<blockquote>[²] {FILES.quote}</blockquote>"
+    )
+
+
+def test_a_list_that_is_quoted_in_one_line_keeps_the_lines_of_the_article() -> None:
+    article = replace(ARTICLE, text="一是修路。\n二是栽树，见注[7]。\n\n三是办学。")
+    line = "一是修路。 二是栽树，见注[7]。 三是办学。"
+    made = answer(f"From “{ARTICLE.title}”:\n“{line}” [1]", cite(article, 1, article.text))
+    (message,) = render_telegram.messages(made)
+    assert f"<blockquote>“{article.text}” [¹]</blockquote>" in message.html
+    assert message.text.count("二是栽树") == 1
 
 
 @pytest.mark.parametrize(("language", "label"), [("en", "Gloss: "), ("zh", "大意：")])
@@ -205,6 +226,8 @@ def _check(made: Answer) -> None:
         assert units(message.text) <= MAX_UNITS
         assert parsed.text == judge(message.text).text
         assert message.text == message.text.strip()
+        rich = "\n".join(judge_rich({"html": message.rich}))
+        assert rich.split() == message.text.split()
     assert _letters("".join(message.text for message in messages)) == _letters(_unsplit(made))
     unbroken = "".join(message.text for message in render_telegram.messages(made, 10**9))
     position = 0
@@ -267,6 +290,15 @@ def test_the_judge_refuses_what_telegram_refuses(markup: str, reason: str) -> No
     with pytest.raises(Refused, match=re.escape(reason)) as caught:
         judge(markup, "HTML")
     assert caught.value.code == 400
+
+
+@pytest.mark.parametrize(
+    "markup",
+    ["", "bare", "<p>x", "<p>x</b>", "<pre>x</pre>", "<p><p>x</p></p>", "<p class=y>x</p>"],
+)
+def test_the_judge_refuses_a_rich_message_of_other_shape(markup: str) -> None:
+    with pytest.raises(Refused):
+        judge_rich({"html": markup})
 
 
 def test_the_judge_counts_after_parsing_and_in_utf_16() -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 from bot.people import People
 from bot.telegram import inline
 from bot.telegram.members import Members, conversation
-from fake_telegram import FakeTelegram, Sent
+from fake_telegram import FakeTelegram
 from rag.types import Question
 from telegram_house import (
     ADMIN,
@@ -26,30 +25,17 @@ from telegram_house import (
     long_article,
     polling,
 )
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[FakeTelegram]:
-    async with FakeTelegram() as made:
-        yield made
-
-
-@pytest.fixture
-async def app(server: FakeTelegram, tmp_path: Path) -> AsyncIterator[FakeApp]:
-    made = app_for(server, tmp_path)
-    async with polling(made):
-        yield made
-
+from telegram_town import Sent
 
 # --- commands
 
 
 async def test_start_greets_tells_how_much_is_indexed_and_gives_examples_to_tap(
-    server: FakeTelegram, app: FakeApp
+    telegram: FakeTelegram, house: FakeApp
 ) -> None:
-    app.records.kept = [replace(ARTICLE, title=f"Title <{i}>\u202e") for i in range(5)]
-    server.private("/start")
-    (reply,) = await server.replies(1)
+    house.records.kept = [replace(ARTICLE, title=f"Title <{i}>\u202e") for i in range(5)]
+    telegram.private("/start")
+    (reply,) = await telegram.replies(1)
     assert "Articles indexed: 5." in reply.text
     assert len(reply.choices) == 3
     for n, choice in enumerate(reply.choices):
@@ -58,20 +44,31 @@ async def test_start_greets_tells_how_much_is_indexed_and_gives_examples_to_tap(
 
 
 async def test_start_in_a_group_shows_the_examples_without_a_keyboard_for_all(
-    server: FakeTelegram, app: FakeApp
+    telegram: FakeTelegram, house: FakeApp
 ) -> None:
-    server.group("/start@wenbao_bot")
-    (reply,) = await server.replies(1)
+    telegram.group("/start@wenbao_bot")
+    (reply,) = await telegram.replies(1)
     assert ARTICLE.title in reply.text
     assert reply.choices == ()
 
 
-async def test_start_with_an_empty_index_says_what_to_do(
-    server: FakeTelegram, app: FakeApp
+async def test_start_tells_a_person_their_number_as_long_as_there_is_no_admin(
+    telegram: FakeTelegram, tmp_path: Path
 ) -> None:
-    app.records.kept = []
-    server.private("/start", language="zh-hans")
-    (reply,) = await server.replies(1)
+    async with polling(app_for(telegram, tmp_path, telegram_admins="")):
+        telegram.private("/start")
+        telegram.group("/start@wenbao_bot")
+        to_person, to_group = await telegram.replies(2)
+    assert "Your number is 501" in to_person.text
+    assert "501" not in to_group.text
+
+
+async def test_start_with_an_empty_index_says_what_to_do(
+    telegram: FakeTelegram, house: FakeApp
+) -> None:
+    house.records.kept = []
+    telegram.private("/start", language="zh-hans")
+    (reply,) = await telegram.replies(1)
     assert "wenbao ingest" in reply.text
     assert reply.text.startswith("我是问报")
 
@@ -91,21 +88,21 @@ async def test_start_with_an_empty_index_says_what_to_do(
     ],
 )
 async def test_commands_are_answered_in_the_language_of_the_asker(
-    server: FakeTelegram, app: FakeApp, text: str, language: str, words: str
+    telegram: FakeTelegram, house: FakeApp, text: str, language: str, words: str
 ) -> None:
-    server.private(text, language=language)
-    (reply,) = await server.replies(1)
+    telegram.private(text, language=language)
+    (reply,) = await telegram.replies(1)
     assert words in reply.text
-    assert app.answerer.asked == []
+    assert house.answerer.asked == []
 
 
 async def test_the_menus_of_commands_are_set_per_scope_in_both_languages(
-    server: FakeTelegram, tmp_path: Path
+    telegram: FakeTelegram, tmp_path: Path
 ) -> None:
-    server.private("hello", user_id=ADMIN)
-    async with polling(app_for(server, tmp_path)):
-        await server.until(lambda: len(server.commands) == 6)
-    names = {scope: [each["command"] for each in menu] for scope, menu in server.commands.items()}
+    telegram.private("hello", user_id=ADMIN)
+    async with polling(app_for(telegram, tmp_path)):
+        await telegram.until(lambda: len(telegram.commands) == 6)
+    names = {scope: [each["command"] for each in menu] for scope, menu in telegram.commands.items()}
     assert names["default"] == names["default zh"]
     assert {"ask", "new", "sources", "latest", "lang", "privacy", "start"} < set(names["default"])
     assert set(names["all_group_chats"]) == {"ask", "new", "help"}
@@ -114,174 +111,176 @@ async def test_the_menus_of_commands_are_set_per_scope_in_both_languages(
 
 
 async def test_an_admin_who_never_wrote_costs_no_menu_but_their_own(
-    server: FakeTelegram, app: FakeApp
+    telegram: FakeTelegram, house: FakeApp
 ) -> None:
-    await server.until_called("setMyCommands", 5)
+    await telegram.until_called("setMyCommands", 5)
     await asyncio.sleep(0.1)
-    assert sorted(server.commands) == [
+    assert sorted(telegram.commands) == [
         *("all_group_chats", "all_group_chats zh", "default", "default zh"),
     ]
 
 
-async def test_new_forgets_the_conversation(server: FakeTelegram, app: FakeApp) -> None:
+async def test_new_forgets_the_conversation(telegram: FakeTelegram, house: FakeApp) -> None:
     for text in (QUESTION, "/new", "and when?"):
-        server.private(text)
-    replies = await server.replies(3)
+        telegram.private(text)
+    replies = await telegram.replies(3)
     assert "forgotten our conversation" in replies[1].text
-    assert app.answerer.questions[1].turns == ()
+    assert house.answerer.questions[1].turns == ()
 
 
 async def test_a_language_that_was_set_holds_for_answers_and_words(
-    server: FakeTelegram, app: FakeApp
+    telegram: FakeTelegram, house: FakeApp
 ) -> None:
     for text in ("/lang zh", QUESTION, "/help"):
-        server.private(text)
-    replies = await server.replies(3)
+        telegram.private(text)
+    replies = await telegram.replies(3)
     assert replies[0].text == "好了，以后用中文回答。"
-    assert app.answerer.questions[0].language == "zh"
+    assert house.answerer.questions[0].language == "zh"
     assert replies[2].text.startswith("直接写下问题")
-    server.private("/lang")
-    menu = (await server.replies(4))[3]
-    server.tap(menu, "English")
-    await server.until(lambda: bool(server.edits))
-    server.private("/help")
-    assert "Write your question" in (await server.replies(5))[4].text
+    telegram.private("/lang")
+    menu = (await telegram.replies(4))[3]
+    telegram.tap(menu, "English")
+    await telegram.until(lambda: bool(telegram.edits))
+    telegram.private("/help")
+    assert "Write your question" in (await telegram.replies(5))[4].text
 
 
 # --- what is indexed
 
 
 async def test_sources_can_be_leafed_through_and_an_article_opened(
-    server: FakeTelegram, app: FakeApp
+    telegram: FakeTelegram, house: FakeApp
 ) -> None:
-    app.records.kept = [
+    house.records.kept = [
         replace(long_article(5000), article_id="x" * 60 + str(i), title=f"题目{i}")
         for i in range(20)
     ]
-    server.private("/sources")
-    (listed,) = await server.replies(1)
+    telegram.private("/sources")
+    (listed,) = await telegram.replies(1)
     assert "20 articles. Page 1 of 3" in listed.text
     assert "1. 题目0\n    2023-06-01 · page.txt" in listed.text
-    server.tap(listed, "›")
-    await server.until(lambda: bool(server.edits))
-    assert "9. 题目8" in server.edits[-1].text
-    server.tap(listed, "9")
-    opened = (await server.replies(2))[1]
+    telegram.tap(listed, "›")
+    await telegram.until(lambda: bool(telegram.edits))
+    assert "9. 题目8" in telegram.edits[-1].text
+    telegram.tap(listed, "9")
+    opened = (await telegram.replies(2))[1]
     assert opened.parts("bold") == ["题目8"]
     assert "第0段" in opened.text
-    server.tap(opened, "›")
-    await server.until(lambda: len(server.edits) == 2)
-    assert server.edits[-1].message_id == opened.message_id
-    assert server.edits[-1].parts("bold") == ["题目8"]
-    assert "第0段" not in server.edits[-1].text
+    telegram.tap(opened, "›")
+    await telegram.until(lambda: len(telegram.edits) == 2)
+    assert telegram.edits[-1].message_id == opened.message_id
+    assert telegram.edits[-1].parts("bold") == ["题目8"]
+    assert "第0段" not in telegram.edits[-1].text
 
 
-async def test_latest_lists_the_newest_articles(server: FakeTelegram, app: FakeApp) -> None:
-    server.private("/latest")
-    (listed,) = await server.replies(1)
+async def test_latest_lists_the_newest_articles(telegram: FakeTelegram, house: FakeApp) -> None:
+    telegram.private("/latest")
+    (listed,) = await telegram.replies(1)
     assert f"1. {ARTICLE.title}" in listed.text
-    server.tap(listed, "1")
-    assert ARTICLE.text in (await server.replies(2))[1].text
+    telegram.tap(listed, "1")
+    assert ARTICLE.text in (await telegram.replies(2))[1].text
 
 
 # --- buttons under an answer
 
 
-async def _answer(server: FakeTelegram) -> Sent:
-    server.private(QUESTION)
-    (reply,) = await server.replies(1)
+async def _answer(telegram: FakeTelegram) -> Sent:
+    telegram.private(QUESTION)
+    (reply,) = await telegram.replies(1)
     return reply
 
 
 async def test_the_article_and_the_passages_open_under_an_answer(
-    server: FakeTelegram, app: FakeApp
+    telegram: FakeTelegram, house: FakeApp
 ) -> None:
-    reply = await _answer(server)
-    server.tap(reply, "📄")
-    article = (await server.replies(2))[1]
+    reply = await _answer(telegram)
+    telegram.tap(reply, "📄")
+    article = (await telegram.replies(2))[1]
     assert article.text.endswith(ARTICLE.text)
     assert article.reply_to == reply.message_id
-    server.tap(reply, "🔎")
-    passages = (await server.replies(3))[2]
+    telegram.tap(reply, "🔎")
+    passages = (await telegram.replies(3))[2]
     assert passages.parts("expandable_blockquote") == [ARTICLE.text] * 2
-    assert server.toasts == ["", ""]
+    assert telegram.toasts == ["", ""]
 
 
 async def test_the_articles_of_an_answer_follow_one_another(
-    server: FakeTelegram, app: FakeApp
+    telegram: FakeTelegram, house: FakeApp
 ) -> None:
     other = replace(ARTICLE, article_id="other", title="另一篇", text="另一篇的正文。")
-    app.records.kept.append(other)
-    app.answerer.script["both?"] = lambda question: answered(
+    house.records.kept.append(other)
+    house.answerer.script["both?"] = lambda question: answered(
         question, "One [1], two [2].", cite(1, SHARING), cite(2, other.text, other)
     )
-    server.private("both?")
-    (reply,) = await server.replies(1)
-    server.tap(reply, "📄")
-    first = (await server.replies(2))[1]
+    telegram.private("both?")
+    (reply,) = await telegram.replies(1)
+    telegram.tap(reply, "📄")
+    first = (await telegram.replies(2))[1]
     assert first.parts("bold") == [ARTICLE.title]
-    server.tap(first, "📄")
-    await server.until(lambda: bool(server.edits))
-    assert server.edits[-1].parts("bold") == ["另一篇"]
+    telegram.tap(first, "📄")
+    await telegram.until(lambda: bool(telegram.edits))
+    assert telegram.edits[-1].parts("bold") == ["另一篇"]
 
 
 async def test_what_was_removed_meanwhile_is_told_in_a_word(
-    server: FakeTelegram, app: FakeApp
+    telegram: FakeTelegram, house: FakeApp
 ) -> None:
-    reply = await _answer(server)
-    app.records.kept = []
-    server.tap(reply, "📄", language="zh")
-    server.tap(reply, "🔎")
-    await server.until(lambda: len(server.toasts) == 2)
-    assert sorted(server.toasts) == ["That is no longer here.", "这条内容已经不在了。"]
-    assert len(server.sent) == 1
+    reply = await _answer(telegram)
+    house.records.kept = []
+    telegram.tap(reply, "📄", language="zh")
+    telegram.tap(reply, "🔎")
+    await telegram.until(lambda: len(telegram.toasts) == 2)
+    assert sorted(telegram.toasts) == ["That is no longer here.", "这条内容已经不在了。"]
+    assert len(telegram.sent) == 1
 
 
 async def test_a_vote_is_kept_with_the_question_and_shows_on_its_button(
-    server: FakeTelegram, app: FakeApp
+    telegram: FakeTelegram, house: FakeApp
 ) -> None:
-    reply = await _answer(server)
-    server.tap(reply, "👎")
-    await server.until_called("editMessageReplyMarkup")
-    server.private("/feedback the year is wrong")
-    assert "your comment is kept" in (await server.replies(2))[1].text
-    (kept,) = app.people.feedback()
+    reply = await _answer(telegram)
+    telegram.tap(reply, "👎")
+    await telegram.until_called("editMessageReplyMarkup")
+    telegram.private("/feedback the year is wrong")
+    assert "your comment is kept" in (await telegram.replies(2))[1].text
+    (kept,) = house.people.feedback()
     assert (kept.vote, kept.comment, kept.question) == ("down", "the year is wrong", QUESTION)
-    markup = server.message(501, reply.message_id)["reply_markup"]
+    markup = telegram.message(501, reply.message_id)["reply_markup"]
     assert [each["text"] for each in markup["inline_keyboard"][0]][2:] == ["👍", "👎 ✓"]
 
 
-async def test_a_comment_before_the_vote_waits_for_it(server: FakeTelegram, app: FakeApp) -> None:
-    await _answer(server)
-    server.private("/feedback too long")
-    asked = (await server.replies(2))[1]
-    assert not list(app.people.feedback())
-    server.tap(asked, "👍")
-    await server.until_called("answerCallbackQuery")
-    (kept,) = app.people.feedback()
+async def test_a_comment_before_the_vote_waits_for_it(
+    telegram: FakeTelegram, house: FakeApp
+) -> None:
+    await _answer(telegram)
+    telegram.private("/feedback too long")
+    asked = (await telegram.replies(2))[1]
+    assert not list(house.people.feedback())
+    telegram.tap(asked, "👍")
+    await telegram.until_called("answerCallbackQuery")
+    (kept,) = house.people.feedback()
     assert (kept.vote, kept.comment) == ("up", "too long")
 
 
-async def test_only_who_asked_may_rate(server: FakeTelegram, app: FakeApp) -> None:
-    server.group(f"/ask {QUESTION}")
-    (reply,) = await server.replies(1)
-    server.tap(reply, "👎", user_id=7)
-    await server.until(lambda: bool(server.toasts))
-    assert server.toasts == ["Only the person who asked can rate this answer."]
-    assert not list(app.people.feedback())
+async def test_only_who_asked_may_rate(telegram: FakeTelegram, house: FakeApp) -> None:
+    telegram.group(f"/ask {QUESTION}")
+    (reply,) = await telegram.replies(1)
+    telegram.tap(reply, "👎", user_id=7)
+    await telegram.until(lambda: bool(telegram.toasts))
+    assert telegram.toasts == ["Only the person who asked can rate this answer."]
+    assert not list(house.people.feedback())
 
 
 async def test_a_tap_that_someone_made_up_is_told_in_a_word(
-    server: FakeTelegram, app: FakeApp, caplog: pytest.LogCaptureFixture
+    telegram: FakeTelegram, house: FakeApp, caplog: pytest.LogCaptureFixture
 ) -> None:
-    reply = await _answer(server)
+    reply = await _answer(telegram)
     made_up = ["a:0:²", "a:x", "a:0:9999999999", "v:sideways:x", "l:fr", "p:-1:x", "s:x", "e:7"]
     for data in made_up:
         button = {"text": data, "callback_data": data}
-        server.message(501, reply.message_id)["reply_markup"] = {"inline_keyboard": [[button]]}
-        server.tap(reply, data)
-    await server.until(lambda: len(server.toasts) == len(made_up))
-    assert set(server.toasts) == {"That is no longer here."}
+        telegram.message(501, reply.message_id)["reply_markup"] = {"inline_keyboard": [[button]]}
+        telegram.tap(reply, data)
+    await telegram.until(lambda: len(telegram.toasts) == len(made_up))
+    assert set(telegram.toasts) == {"That is no longer here."}
     assert not [each for each in caplog.records if each.levelno >= logging.ERROR]
 
 
@@ -302,27 +301,27 @@ def test_deleting_reaches_all_chats_of_a_person_and_nobody_else(tmp_path: Path) 
 
 
 async def test_all_that_is_kept_can_be_deleted_with_a_tap(
-    server: FakeTelegram, app: FakeApp
+    telegram: FakeTelegram, house: FakeApp
 ) -> None:
-    reply = await _answer(server)
-    server.tap(reply, "👍")
-    await server.until_called("editMessageReplyMarkup")
-    server.group(f"/ask {QUESTION}")
-    server.private("/privacy")
-    menu = (await server.replies(3))[-1]
-    server.tap(menu if menu.buttons[0][1] == "e" else server.sent[-2], "🗑")
-    await server.until(lambda: bool(server.edits))
-    rows = app.people.db.execute("SELECT count(*) FROM answers").fetchone()
-    shown = app.people.db.execute("SELECT count(*) FROM telegram_answers").fetchone()
-    assert (rows, shown, list(app.people.feedback())) == ((0,), (0,), [])
+    reply = await _answer(telegram)
+    telegram.tap(reply, "👍")
+    await telegram.until_called("editMessageReplyMarkup")
+    telegram.group(f"/ask {QUESTION}")
+    telegram.private("/privacy")
+    menu = (await telegram.replies(3))[-1]
+    telegram.tap(menu if menu.buttons[0][1] == "e" else telegram.sent[-2], "🗑")
+    await telegram.until(lambda: bool(telegram.edits))
+    rows = house.people.db.execute("SELECT count(*) FROM answers").fetchone()
+    shown = house.people.db.execute("SELECT count(*) FROM telegram_answers").fetchone()
+    assert (rows, shown, list(house.people.feedback())) == ((0,), (0,), [])
 
 
 async def test_a_message_is_not_kept_longer_than_its_answer_takes(
-    server: FakeTelegram, app: FakeApp
+    telegram: FakeTelegram, house: FakeApp
 ) -> None:
-    await _answer(server)
-    await done(app, 1)
-    letters = app.people.db.execute("SELECT count(*) FROM telegram_letters").fetchone()
+    await _answer(telegram)
+    await done(house, 1)
+    letters = house.people.db.execute("SELECT count(*) FROM telegram_letters").fetchone()
     assert letters == (0,)
 
 
@@ -330,35 +329,45 @@ async def test_a_message_is_not_kept_longer_than_its_answer_takes(
 
 
 async def test_an_inline_question_gives_an_answer_and_passages_to_send(
-    server: FakeTelegram, app: FakeApp
+    telegram: FakeTelegram, house: FakeApp
 ) -> None:
     for text in ("wh", "what did Yanta", QUESTION):  # as it is typed
-        server.ask_inline(text)
-    await server.until(lambda: bool(server.inline))
-    (given,) = server.inline
+        telegram.ask_inline(text)
+    await telegram.until(lambda: bool(telegram.inline))
+    (given,) = telegram.inline
     results = given["results"]
     assert [each["id"] for each in results] == ["answer", "passage-0", "passage-1"]
     assert results[0]["title"] == "The answer"
     assert "<blockquote expandable>" in results[0]["input_message_content"]["message_text"]
     assert SHARING in results[1]["input_message_content"]["message_text"]
-    assert app.answerer.asked == [QUESTION]
+    assert house.answerer.asked == [QUESTION]
 
 
-async def test_an_empty_inline_query_gets_a_hint(server: FakeTelegram, app: FakeApp) -> None:
-    server.ask_inline("")
-    await server.until(lambda: bool(server.inline))
-    assert server.inline[0]["results"] == []
-    assert server.inline[0]["button"]["text"] == "Write a question about the articles"
+async def test_an_inline_question_that_finds_nothing_is_told_so(
+    telegram: FakeTelegram, house: FakeApp
+) -> None:
+    telegram.ask_inline("who walked on Mars?")
+    await telegram.until(lambda: bool(telegram.inline))
+    (given,) = telegram.inline
+    assert given["results"] == []
+    assert given["button"]["text"] == "The articles don't say"
+
+
+async def test_an_empty_inline_query_gets_a_hint(telegram: FakeTelegram, house: FakeApp) -> None:
+    telegram.ask_inline("")
+    await telegram.until(lambda: bool(telegram.inline))
+    assert telegram.inline[0]["results"] == []
+    assert telegram.inline[0]["button"]["text"] == "Write a question about the articles"
 
 
 async def test_inline_questions_have_a_limit_for_the_day(
-    server: FakeTelegram, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    telegram: FakeTelegram, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inline, "PAUSE_S", 0.0)
-    async with polling(app_for(server, tmp_path, telegram_user_day=1)):
+    async with polling(app_for(telegram, tmp_path, telegram_user_day=1)):
         for n in range(inline._TRIES + 1):
-            server.ask_inline(f"question {n}?")
-            await server.until_called("answerInlineQuery", n + 1)
-        await server.until(lambda: len(server.inline) == inline._TRIES + 1)
-    buttons = [given.get("button", {}).get("text") for given in server.inline]
-    assert buttons == [None] * inline._TRIES + ["No more questions today"]
+            telegram.ask_inline(f"question {n}?")
+            await telegram.until_called("answerInlineQuery", n + 1)
+        await telegram.until(lambda: len(telegram.inline) == inline._TRIES + 1)
+    buttons = [given.get("button", {}).get("text") for given in telegram.inline]
+    assert buttons == ["The articles don't say"] * inline._TRIES + ["No more questions today"]

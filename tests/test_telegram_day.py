@@ -17,7 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from fake_telegram import FakeTelegram, Limits, Sent, Storm
+from fake_telegram import FakeTelegram
+from telegram_town import Sent
+from telegram_weather import Limits, Storm
 
 SPEED = 20
 UPDATES, USERS, GROUPS, PRIVATE_CHATS = 2_000, 200, 20, 150

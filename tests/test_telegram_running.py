@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import cast
 
@@ -19,12 +18,6 @@ from telegram_house import QUESTION, SHARING, FakeApp, app_for, polling, webhook
 from telegram_judge import Json
 
 SECRET = "a-secret-of-enough-characters"
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[FakeTelegram]:
-    async with FakeTelegram() as made:
-        yield made
 
 
 def free_port() -> int:
@@ -42,21 +35,21 @@ def url() -> str:
     return f"http://127.0.0.1:{free_port()}/hook"
 
 
-def hooked(server: FakeTelegram, home: Path, url: str, **settings: object) -> FakeApp:
+def hooked(telegram: FakeTelegram, home: Path, url: str, **settings: object) -> FakeApp:
     port = httpx.URL(url).port
-    return app_for(server, home, port=port, **{"telegram_webhook_secret": SECRET} | settings)
+    return app_for(telegram, home, port=port, **{"telegram_webhook_secret": SECRET} | settings)
 
 
 async def test_a_webhook_answers_as_polling_does(
-    server: FakeTelegram, tmp_path: Path, url: str
+    telegram: FakeTelegram, tmp_path: Path, url: str
 ) -> None:
-    async with webhook(hooked(server, tmp_path, url), url):
-        server.private(QUESTION)
-        (reply,) = await server.replies(1)
+    async with webhook(hooked(telegram, tmp_path, url), url):
+        telegram.private(QUESTION)
+        (reply,) = await telegram.replies(1)
     assert f"[¹] {SHARING}" in reply.text
-    assert server.delivered == [200]
-    assert server.called("setWebhook")[0].parameters["url"] == url
-    assert not server.called("getUpdates")
+    assert telegram.delivered == [200]
+    assert telegram.called("setWebhook")[0].parameters["url"] == url
+    assert not telegram.called("getUpdates")
 
 
 @pytest.mark.parametrize(
@@ -69,43 +62,43 @@ async def test_a_webhook_answers_as_polling_does(
     ],
 )
 async def test_an_update_without_the_secret_is_refused(
-    server: FakeTelegram, tmp_path: Path, url: str, headers: dict[str, str | bytes]
+    telegram: FakeTelegram, tmp_path: Path, url: str, headers: dict[str, str | bytes]
 ) -> None:
-    update = {"update_id": 1, "message": server.private("x")}
-    app = hooked(server, tmp_path, url)
-    async with webhook(app, url), httpx.AsyncClient() as client:
-        await server.replies(1)
+    update = {"update_id": 1, "message": telegram.private("x")}
+    house = hooked(telegram, tmp_path, url)
+    async with webhook(house, url), httpx.AsyncClient() as client:
+        await telegram.replies(1)
         reply = await client.post(url, json=update, headers=cast("dict[str, str]", headers))
     assert reply.status_code == 403
-    assert app.answerer.asked == ["x"]
+    assert house.answerer.asked == ["x"]
 
 
 @pytest.mark.parametrize("body", [b"", b"[1]", b"{}", b'{"update_id": "x'], ids=repr)
 async def test_a_body_that_is_no_update_is_refused(
-    server: FakeTelegram, tmp_path: Path, url: str, body: bytes
+    telegram: FakeTelegram, tmp_path: Path, url: str, body: bytes
 ) -> None:
-    async with webhook(hooked(server, tmp_path, url), url), httpx.AsyncClient() as client:
+    async with webhook(hooked(telegram, tmp_path, url), url), httpx.AsyncClient() as client:
         reply = await client.post(url, content=body, headers={route.HEADER: SECRET})
     assert reply.status_code == 400
 
 
 async def test_an_update_that_is_brought_again_is_answered_once(
-    server: FakeTelegram, tmp_path: Path, url: str
+    telegram: FakeTelegram, tmp_path: Path, url: str
 ) -> None:
-    async with webhook(hooked(server, tmp_path, url), url):
-        message = server.private("once?")
-        await server.replies(1)
-        server.again(message)
-        server.private("next?")
-        replies = await server.replies(2)
+    async with webhook(hooked(telegram, tmp_path, url), url):
+        message = telegram.private("once?")
+        await telegram.replies(1)
+        telegram.again(message)
+        telegram.private("next?")
+        replies = await telegram.replies(2)
     assert [reply.text for reply in replies] == ["Nothing on: once?", "Nothing on: next?"]
-    assert server.delivered == [200] * 3
+    assert telegram.delivered == [200] * 3
 
 
 async def test_an_update_that_can_t_be_written_down_is_brought_again(
-    server: FakeTelegram, tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+    telegram: FakeTelegram, tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with webhook(hooked(server, tmp_path, url), url) as door:
+    async with webhook(hooked(telegram, tmp_path, url), url) as door:
         take, full = door.desk.inbox.take, [True, True]
 
         def unlucky(update_id: int, payload: str) -> bool:
@@ -115,9 +108,9 @@ async def test_an_update_that_can_t_be_written_down_is_brought_again(
             return take(update_id, payload)
 
         monkeypatch.setattr(door.desk.inbox, "take", unlucky)
-        server.private("why?")
-        await server.replies(1)
-    assert server.delivered == [503, 503, 200]
+        telegram.private("why?")
+        await telegram.replies(1)
+    assert telegram.delivered == [503, 503, 200]
 
 
 @pytest.mark.parametrize(
@@ -135,27 +128,27 @@ async def test_an_update_that_can_t_be_written_down_is_brought_again(
     ],
 )
 async def test_a_webhook_without_its_secret_or_address_does_not_start(
-    server: FakeTelegram, tmp_path: Path, address: str, settings: dict[str, object], words: str
+    telegram: FakeTelegram, tmp_path: Path, address: str, settings: dict[str, object], words: str
 ) -> None:
-    app = hooked(server, tmp_path, "http://127.0.0.1:1/x", **settings)
+    house = hooked(telegram, tmp_path, "http://127.0.0.1:1/x", **settings)
     with pytest.raises(BadSettings, match=words):
-        async with webhook(app, address):
+        async with webhook(house, address):
             pass
 
 
-async def test_a_port_that_is_taken_is_named(server: FakeTelegram, tmp_path: Path) -> None:
-    url = f"http://127.0.0.1:{server.port}/hook"
+async def test_a_port_that_is_taken_is_named(telegram: FakeTelegram, tmp_path: Path) -> None:
+    url = f"http://127.0.0.1:{telegram.port}/hook"
     with pytest.raises(BadSettings, match="WENBAO_PORT"):
-        async with webhook(hooked(server, tmp_path, url), url):
+        async with webhook(hooked(telegram, tmp_path, url), url):
             pass
 
 
 # --- starting
 
 
-async def test_a_missing_token_says_what_to_do(server: FakeTelegram, tmp_path: Path) -> None:
+async def test_a_missing_token_says_what_to_do(telegram: FakeTelegram, tmp_path: Path) -> None:
     with pytest.raises(BadSettings, match=r"WENBAO_TELEGRAM_TOKEN is not set: .*@BotFather"):
-        async with polling(app_for(server, tmp_path, telegram_token=" ")):
+        async with polling(app_for(telegram, tmp_path, telegram_token=" ")):
             pass
 
 
@@ -168,19 +161,19 @@ from telegram_house import FakeTelegram, app_for
 from bot import telegram
 from rag.errors import BadSettings
 server = FakeTelegram(token=sys.argv[2], port=int(sys.argv[1]))
-app = app_for(server, Path(sys.argv[3]))
+house = app_for(server, Path(sys.argv[3]))
 try:
-    telegram.run(app)
+    telegram.run(house)
 except BadSettings as exc:
     print(exc)
     sys.exit(3)
 """
 
 
-async def _started(server: FakeTelegram, token: str, home: Path) -> asyncio.subprocess.Process:
+async def _started(telegram: FakeTelegram, token: str, home: Path) -> asyncio.subprocess.Process:
     here = Path(__file__).parent
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", RUN, str(server.port), token, str(home)),
+        *(sys.executable, "-c", RUN, str(telegram.port), token, str(home)),
         *(str(here), str(here.parent)),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
@@ -189,42 +182,44 @@ async def _started(server: FakeTelegram, token: str, home: Path) -> asyncio.subp
 
 
 async def test_run_waits_for_telegram_answers_and_stops_on_a_signal(
-    server: FakeTelegram, tmp_path: Path
+    telegram: FakeTelegram, tmp_path: Path
 ) -> None:
-    await server.stop()  # its port stays
-    process = await _started(server, server.token, tmp_path)
+    await telegram.stop()  # its port stays
+    process = await _started(telegram, telegram.token, tmp_path)
     await asyncio.sleep(1.5)
     assert process.returncode is None
-    await server.start()
-    server.private(QUESTION)
-    (reply,) = await server.replies(1, timeout_s=30)
+    await telegram.start()
+    telegram.private(QUESTION)
+    (reply,) = await telegram.replies(1, timeout_s=30)
     assert f"[¹] {SHARING}" in reply.text
     process.send_signal(signal.SIGTERM)
     output, _ = await asyncio.wait_for(process.communicate(), 20)
     assert process.returncode == 0
-    assert server.token.encode() not in output
+    assert telegram.token.encode() not in output
 
 
-async def test_a_killed_process_loses_nothing(server: FakeTelegram, tmp_path: Path) -> None:
-    process = await _started(server, server.token, tmp_path)
-    server.private("first?")
-    await server.replies(1, timeout_s=30)
-    server.flood("sendMessage", seconds=2)  # the next answer has to wait
-    server.private("second?")
-    await server.until_called("sendMessage", 2)
+async def test_a_killed_process_loses_nothing(telegram: FakeTelegram, tmp_path: Path) -> None:
+    process = await _started(telegram, telegram.token, tmp_path)
+    telegram.private("first?")
+    await telegram.replies(1, timeout_s=30)
+    telegram.flood("sendMessage", seconds=2)  # the next answer has to wait
+    telegram.private("second?")
+    await telegram.until_called("sendMessage", 2)
     process.kill()
     await process.communicate()
-    process = await _started(server, server.token, tmp_path)
-    replies = await server.replies(2, timeout_s=30)
+    process = await _started(telegram, telegram.token, tmp_path)
+    replies = await telegram.replies(2, timeout_s=30)
     assert [reply.text for reply in replies] == ["Nothing on: first?", "Nothing on: second?"]
     process.terminate()
     await asyncio.wait_for(process.communicate(), 20)
-    assert len(server.sent) == 2
+    assert len(telegram.sent) == 2
 
 
-async def test_run_stops_while_telegram_is_still_away(server: FakeTelegram, tmp_path: Path) -> None:
-    await server.stop()
-    process = await _started(server, server.token, tmp_path)
+async def test_run_stops_while_telegram_is_still_away(
+    telegram: FakeTelegram, tmp_path: Path
+) -> None:
+    await telegram.stop()
+    process = await _started(telegram, telegram.token, tmp_path)
     assert process.stdout
     async with asyncio.timeout(30):
         while b"Telegram does not answer" not in await process.stdout.readline():
@@ -235,39 +230,39 @@ async def test_run_stops_while_telegram_is_still_away(server: FakeTelegram, tmp_
 
 
 async def test_run_says_when_telegram_refuses_the_token_without_showing_it(
-    server: FakeTelegram, tmp_path: Path
+    telegram: FakeTelegram, tmp_path: Path
 ) -> None:
-    process = await _started(server, "111:some-wrong-token", tmp_path)
+    process = await _started(telegram, "111:some-wrong-token", tmp_path)
     output, _ = await asyncio.wait_for(process.communicate(), 30)
     assert process.returncode == 3
     assert "Telegram refuses WENBAO_TELEGRAM_TOKEN" in output.decode()
     assert b"some-wrong-token" not in output
 
 
-# --- the server, since the rest leans on it
-async def _get(server: FakeTelegram, method: str, **parameters: object) -> Json:
+# --- the telegram, since the rest leans on it
+async def _get(telegram: FakeTelegram, method: str, **parameters: object) -> Json:
     async with httpx.AsyncClient() as client:
-        url = f"{server.base_url}{server.token}/{method}"
+        url = f"{telegram.base_url}{telegram.token}/{method}"
         return cast("Json", (await client.post(url, json=parameters)).json())
 
 
-async def test_updates_come_again_until_an_offset_confirms_them(server: FakeTelegram) -> None:
-    server.private("one")
-    server.private("two")
-    first = (await _get(server, "getUpdates"))["result"]
-    assert (await _get(server, "getUpdates"))["result"] == first
+async def test_updates_come_again_until_an_offset_confirms_them(telegram: FakeTelegram) -> None:
+    telegram.private("one")
+    telegram.private("two")
+    first = (await _get(telegram, "getUpdates"))["result"]
+    assert (await _get(telegram, "getUpdates"))["result"] == first
     offset = first[0]["update_id"] + 1
-    assert (await _get(server, "getUpdates", offset=offset))["result"] == first[1:]
-    assert (await _get(server, "getUpdates", offset=offset + 1))["result"] == []
+    assert (await _get(telegram, "getUpdates", offset=offset))["result"] == first[1:]
+    assert (await _get(telegram, "getUpdates", offset=offset + 1))["result"] == []
     assert first[0]["message"]["from"]["is_bot"] is False
 
 
-async def test_a_second_poller_ends_the_first_with_a_conflict(server: FakeTelegram) -> None:
-    first = asyncio.create_task(_get(server, "getUpdates", timeout=20))
-    await server.until_called("getUpdates")
-    second = asyncio.create_task(_get(server, "getUpdates", timeout=20))
+async def test_a_second_poller_ends_the_first_with_a_conflict(telegram: FakeTelegram) -> None:
+    first = asyncio.create_task(_get(telegram, "getUpdates", timeout=20))
+    await telegram.until_called("getUpdates")
+    second = asyncio.create_task(_get(telegram, "getUpdates", timeout=20))
     assert (await first)["error_code"] == 409
-    server.private("hello")
+    telegram.private("hello")
     assert len((await second)["result"]) == 1
 
 
@@ -287,22 +282,22 @@ async def test_a_second_poller_ends_the_first_with_a_conflict(server: FakeTelegr
     ],
 )
 async def test_the_server_refuses_what_telegram_refuses(
-    server: FakeTelegram, parameters: Json, description: str
+    telegram: FakeTelegram, parameters: Json, description: str
 ) -> None:
-    server.private("hello")
-    reply = await _get(server, "sendMessage", **{"chat_id": 501, **parameters})
+    telegram.private("hello")
+    reply = await _get(telegram, "sendMessage", **{"chat_id": 501, **parameters})
     assert (reply["ok"], reply["error_code"]) == (False, 400)
     assert description in reply["description"]
-    assert server.sent == []
+    assert telegram.sent == []
 
 
-async def test_the_server_keeps_to_its_flood_control(server: FakeTelegram) -> None:
-    server.private("hello")
-    server.flood("sendMessage", seconds=1)
+async def test_the_server_keeps_to_its_flood_control(telegram: FakeTelegram) -> None:
+    telegram.private("hello")
+    telegram.flood("sendMessage", seconds=1)
     for _ in range(2):
-        reply = await _get(server, "sendMessage", chat_id=501, text="x")
+        reply = await _get(telegram, "sendMessage", chat_id=501, text="x")
         assert reply["error_code"] == 429
         assert reply["parameters"] == {"retry_after": 1}
-    assert server.impatient == 1
+    assert telegram.impatient == 1
     await asyncio.sleep(1)
-    assert (await _get(server, "sendMessage", chat_id=501, text="x"))["ok"]
+    assert (await _get(telegram, "sendMessage", chat_id=501, text="x"))["ok"]

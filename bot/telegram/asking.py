@@ -66,7 +66,8 @@ class Asking:
         answer, shown_in = await self._answered(update, message, question)
         buttons = await kept(self._after, who, answer)
         pages = render_telegram.messages(answer)
-        await self.desk.reply(update, message, pages, buttons, edit=shown_in)
+        rich = self.desk.app.settings.telegram_rich
+        await self.desk.reply(update, message, pages, buttons, edit=shown_in, rich=rich)
 
     async def other(self, update: Update, context: Context) -> None:
         """A private message without text: a photo, a sticker, a voice."""

@@ -65,15 +65,17 @@ class Commands:
             return
         language = await self.desk.language(message)
         words, app = WORDS[language], self.desk.app
+        private = message.chat.type == ChatType.PRIVATE
         articles = (await asyncio.to_thread(app.records.counts)).articles
-        if not articles:
-            await self.desk.say(update, message, f"{words.greeting}\n\n{words.nothing_indexed}")
-            return
-        questions = await asyncio.to_thread(examples, app, language, EXAMPLES)
-        text = f"{words.greeting}\n\n{words.indexed.format(articles=articles)}"
+        text = f"{words.greeting}\n\n{words.nothing_indexed}"
+        questions: list[str] = []
+        if articles:
+            questions = await asyncio.to_thread(examples, app, language, EXAMPLES)
+            text = f"{words.greeting}\n\n{words.indexed.format(articles=articles)}"
         if questions:
             text += "\n\n" + "\n".join([words.examples, *(f"· {each}" for each in questions)])
-        private = message.chat.type == ChatType.PRIVATE
+        if private and not app.settings.admins():  # else nobody could learn their number
+            text += "\n\n" + words.no_admin.format(id=asker(message))
         await self.desk.say(update, message, text, choices=questions if private else ())
 
     async def help(self, update: Update, context: Context) -> None:

@@ -82,9 +82,12 @@ class Desk:
         pages: Sequence[TelegramMessage],
         keyboard: Keyboard = (),
         edit: int = 0,
+        rich: bool = False,
     ) -> None:
         """Sends messages in order, the first one a reply, the last one with the buttons."""
-        letters = [_letter(message, page) for page in pages]
+        letters = [
+            replace(_letter(message, page), rich=page.rich if rich else "") for page in pages
+        ]
         letters[0] = replace(letters[0], reply_to=message.message_id, edit=edit)
         letters[-1] = replace(letters[-1], keyboard=keyboard)
         await self.post.send(update.update_id, letters)

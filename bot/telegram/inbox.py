@@ -37,7 +37,8 @@ Keyboard = tuple[tuple[tuple[str, str], ...], ...]  # rows of (label, callback d
 class Letter:
     """A message on its way; `edit` names a message that it takes the place of.
 
-    `choices` are texts that the reader can send with a tap.
+    `choices` are texts that the reader can send with a tap; `rich` is the same text for servers
+    that take rich messages, "" where none is to be tried.
     """
 
     chat_id: int
@@ -48,6 +49,7 @@ class Letter:
     keyboard: Keyboard = ()
     choices: tuple[str, ...] = ()
     edit: int = 0
+    rich: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,8 +78,11 @@ class Inline:
             await self._say(query, WORDS[_language(member, query)].inline_hint)
             return
         answer = await self.desk.app.answerer.answer(question)
+        if not (results := _results(answer)):
+            await self._say(query, WORDS[answer.language].inline_none)
+            return
         with _in_time():
-            await query.answer(_results(answer), cache_time=CACHE_S, is_personal=True)
+            await query.answer(results, cache_time=CACHE_S, is_personal=True)
 
     async def _over(self, who: int) -> Over | None:
         settings = self.desk.app.settings

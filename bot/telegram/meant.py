@@ -63,7 +63,7 @@ def asked(message: Message, bot: Bot) -> str | None:
         return None
     own = _without(text, [*command, *mentions])
     other = message.reply_to_message
-    return own or ((other.text if other else None) or "")
+    return own or ((other.text or other.caption) if other else None) or ""
 
 
 def argument(message: Message) -> str:

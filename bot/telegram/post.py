@@ -19,7 +19,14 @@ from telegram import (
     ReplyParameters,
 )
 from telegram.constants import ParseMode
-from telegram.error import BadRequest, ChatMigrated, Forbidden, NetworkError, RetryAfter
+from telegram.error import (
+    BadRequest,
+    ChatMigrated,
+    EndPointNotFound,
+    Forbidden,
+    NetworkError,
+    RetryAfter,
+)
 
 from bot.telegram.clerk import Clerk
 from bot.telegram.inbox import Inbox, Keyboard, Letter
@@ -35,6 +42,7 @@ class Post:
 
     def __init__(self, bot: Bot, inbox: Inbox, kept: Clerk) -> None:
         self._bot, self._inbox, self._kept = bot, inbox, kept
+        self._takes_rich = True  # until Telegram refuses one
 
     async def send(self, update_id: int, letters: Sequence[Letter]) -> None:
         """Writes letters down, then delivers them."""
@@ -56,7 +64,8 @@ class Post:
 
     async def _one(self, letter: Letter) -> None:
         try:
-            await self._put(letter, letter.html, ParseMode.HTML)
+            if not await self._sent_rich(letter):
+                await self._put(letter, letter.html, ParseMode.HTML)
         except ChatMigrated as exc:
             moved = replace(letter, chat_id=exc.new_chat_id, edit=0, reply_to=None)
             await self._put(moved, letter.html, ParseMode.HTML)
@@ -65,6 +74,28 @@ class Post:
                 raise
             log.error("Telegram refuses our markup, so plain text goes out: %s", exc)
             await self._put(letter, letter.text, None)
+
+    async def _sent_rich(self, letter: Letter) -> bool:
+        """Whether Telegram took it as a rich message; one refusal, and no other is tried."""
+        if not letter.rich or letter.edit or not self._takes_rich:
+            return False
+        # Commands and names in a quotation are no business of the reader's fingers.
+        content = {"html": letter.rich, "skip_entity_detection": True}
+        asked = {
+            "chat_id": letter.chat_id,
+            "rich_message": content,
+            "reply_parameters": _answers(letter),
+            "message_thread_id": letter.thread_id,
+            "reply_markup": keyboard(letter.keyboard),
+        }
+        given = {name: value for name, value in asked.items() if value is not None}
+        try:
+            await patiently(lambda: self._bot.do_api_request("sendRichMessage", given))
+        except (BadRequest, EndPointNotFound) as exc:
+            log.warning("Telegram takes no rich messages, so HTML goes out: %s", exc)
+            self._takes_rich = False
+            return False
+        return True
 
     async def _put(self, letter: Letter, text: str, parse_mode: str | None) -> None:
         if letter.edit:
@@ -90,17 +121,12 @@ class Post:
 
     async def _sent(self, letter: Letter, text: str, parse_mode: str | None) -> Message:
         markup = _choices(letter.choices) or keyboard(letter.keyboard)
-        answers = (
-            ReplyParameters(letter.reply_to, allow_sending_without_reply=True)
-            if letter.reply_to
-            else None
-        )
         return await patiently(
             lambda: self._bot.send_message(
                 letter.chat_id,
                 text,
                 parse_mode=parse_mode,
-                reply_parameters=answers,
+                reply_parameters=_answers(letter),
                 message_thread_id=letter.thread_id,
                 reply_markup=markup,
             )
@@ -114,6 +140,13 @@ def keyboard(rows: Keyboard) -> InlineKeyboardMarkup | None:
     return InlineKeyboardMarkup(
         [[InlineKeyboardButton(label, callback_data=data) for label, data in row] for row in rows]
     )
+
+
+def _answers(letter: Letter) -> ReplyParameters | None:
+    """What a letter replies to, if that is still there."""
+    if not letter.reply_to:
+        return None
+    return ReplyParameters(letter.reply_to, allow_sending_without_reply=True)
 
 
 def _choices(texts: Sequence[str]) -> ReplyKeyboardMarkup | None:

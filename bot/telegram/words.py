@@ -18,6 +18,7 @@ class Words:
     indexed: str
     nothing_indexed: str
     examples: str
+    no_admin: str
     help: str
     admin_help: str
     no_question: str
@@ -46,6 +47,7 @@ class Words:
     inline_hint: str
     inline_wait: str
     inline_day: str
+    inline_none: str
     inline_answer: str
     stats: str
     ingesting: str
@@ -77,6 +79,7 @@ WORDS: Mapping[Language, Words] = {
         nothing_indexed="No article is indexed yet: whoever runs me adds newspaper pages with "
         "`wenbao ingest`.",
         examples="For example:",
+        no_admin="I have no admin yet. Your number is {id}; whoever runs me can make you one.",
         help="Write your question, in English or Chinese. I answer from the indexed articles only "
         "and quote them: [¹] in the answer is the quotation with [¹]; tap a long one to open it. "
         "When the articles don't say, I tell you so. You can follow up: “and in 2023?”\n\n"
@@ -122,6 +125,7 @@ WORDS: Mapping[Language, Words] = {
         inline_hint="Write a question about the articles",
         inline_wait="A little slower, please",
         inline_day="No more questions today",
+        inline_none="The articles don't say",
         inline_answer="The answer",
         stats="{articles} articles, {passages} passages, {files} files\n"
         "Today: {asked} questions by {people} people\n"
@@ -171,6 +175,7 @@ WORDS: Mapping[Language, Words] = {
         indexed="现已收录 {articles} 篇文章。",
         nothing_indexed="还没有收录文章：请管理员用 `wenbao ingest` 加入报纸版面。",
         examples="例如：",
+        no_admin="我还没有管理员。您的号码是 {id}，部署我的人可以把您设为管理员。",
         help="直接写下问题即可，中文、英文都行。我只根据已收录的文章回答，并附上原文："
         "回答里的 "
         "[¹] 对应带 [¹] 的引文，较长的引文点一下即可展开。文章里没有的，我会直说。"
@@ -211,6 +216,7 @@ WORDS: Mapping[Language, Words] = {
         inline_hint="写一个关于报道的问题",
         inline_wait="请慢一点",
         inline_day="今天的提问次数用完了",
+        inline_none="报道中没有提到",
         inline_answer="回答",
         stats="{articles} 篇文章，{passages} 个段落，{files} 个文件\n"
         "今天：{people} 人提了 {asked} 个问题\n"

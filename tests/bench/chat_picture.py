@@ -11,7 +11,7 @@ import html
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 HERE = Path(__file__).parents[1]
@@ -27,19 +27,19 @@ from rag.types import Answer  # noqa: E402
 from telegram_judge import Json, judge  # noqa: E402
 
 PICTURE = HERE / "data" / "pictures" / "telegram.png"
-QUESTIONS = (
-    "what did the Yanta district members propose to make things easier for old people?",
-    "天心区今年还要装多少部电梯？全椒首批青年公寓又有多少间？",
-    "what did Beilin district propose?",
-    "What did Lu Jingcheng propose about dental care in villages?",
-    "夜市的说事桌下一步打算摆到什么地方去",
-    "how many farmhouses had been put into the old house bank in Liuba by May",
-    "霍嘉莹对长者饭堂开出什么药方？",
-    "who won the football world cup?",
-    "hello!",
-    "On what day was the dead-end road across the provincial border finally opened?",
+CHATS = (
+    ("what did the Yanta district members propose to make things easier for old people?",),
+    ("天心区今年还要装多少部电梯？全椒首批青年公寓又有多少间？",),
+    ("what did Beilin district propose?",),
+    ("Give me all five recommendations for healing the old mines, please.",),
+    ("天心区今年还要装多少部电梯？", "那他们发了多少份问卷？"),
+    ("一只丑果在屈晴川的车间里能变成哪六样东西？",),
+    ("how many farmhouses had been put into the old house bank in Liuba by May",),
+    ("who won the football world cup?",),
+    ("委员们到潭门渔港之后提了哪些建议？",),
+    ("Who led the survey of the old kilns in Fuliang?", "how many days did they take?"),
 )
-SHOWN = (0, 1, 7)  # of these in the picture that is kept
+SHOWN = (0, 4, 7)  # of these in the picture that is kept
 TAGS = {
     "bold": ("<b>", "</b>"),
     "italic": ("<i>", "</i>"),
@@ -53,9 +53,12 @@ ICONS = {
     "👍": '<path d="M3 9h3v9H3zM6 10l4-8c2 0 2.500 1.500 2 3.500L11.500 8H17l-2 9.500H6"/>',
     "👎": '<path d="M3 11h3V2H3zM6 10l4 8c2 0 2.500-1.500 2-3.500L11.500 12H17l-2-9.500H6"/>',
 }
+# Quotation marks and the middle dot as wide as a phone shows them; a Chinese font has them wide.
 STYLE = """
+@font-face { font-family: Narrow; src: local("Noto Sans CJK KR"), local("NotoSansCJKkr-Regular");
+  unicode-range: U+B7, U+2018-201D }
 body { margin: 0; padding: 14px 10px; width: 400px; background: #c9d9b3;
-  font: 15px/1.33 'Noto Sans CJK SC', 'Noto Sans', sans-serif; color: #111 }
+  font: 15px/1.33 Narrow, 'Noto Sans CJK SC', 'Noto Sans', sans-serif; color: #111 }
 .out, .in { border-radius: 14px; padding: 7px 11px; margin: 5px 0; white-space: pre-wrap;
   overflow-wrap: anywhere; display: flow-root; box-shadow: 0 1px 1px #0002;
   max-width: 330px; width: fit-content }
@@ -81,7 +84,7 @@ def main() -> None:
         settings = Settings(home=Path(home), model_cache=HERE.parent / ".wenbao" / "models")
         app = open_app(settings)
         app.ingest([HERE / "data" / "sample" / "pages"])
-        chats = [list(_bubbles(app, question)) for question in QUESTIONS]
+        chats = [list(_bubbles(app, f"chat-{n}", asked)) for n, asked in enumerate(CHATS)]
         app.close()
     target.parent.mkdir(parents=True, exist_ok=True)
     _draw([each for n in SHOWN for each in chats[n]], target)
@@ -90,14 +93,19 @@ def main() -> None:
             _draw(chat, target.with_stem(f"{target.stem}-{n}"))
 
 
-def _bubbles(app: App, question: str) -> Iterator[str]:
-    answer = app.answerer.answer_now(app.answerer.question(question))
-    yield f'<div class="out">{html.escape(question)}<span class="time">09:41 ✓✓</span></div>'
-    for message in render_telegram.messages(answer):
-        parsed = judge(message.html, "HTML")
-        text = _with_entities(parsed.text, parsed.entities)
-        yield f'<div class="in">{text}<span class="time">09:41</span></div>'
-    yield f'<div class="keys">{"".join(f"<span>{label}</span>" for label in _labels(answer))}</div>'
+def _bubbles(app: App, who: str, asked: Iterable[str]) -> Iterator[str]:
+    """One conversation: each question with its answer and buttons."""
+    for text in asked:
+        answerer = app.answerer
+        answer = answerer.answer_now(answerer.question(text, turns=app.people.turns(who)))
+        app.people.answered(who, answer)
+        yield f'<div class="out">{html.escape(text)}<span class="time">09:41 ✓✓</span></div>'
+        for message in render_telegram.messages(answer):
+            parsed = judge(message.html, "HTML")
+            shown = _with_entities(parsed.text, parsed.entities)
+            yield f'<div class="in">{shown}<span class="time">09:41</span></div>'
+        labels = "".join(f"<span>{label}</span>" for label in _labels(answer))
+        yield f'<div class="keys">{labels}</div>'
 
 
 def _labels(answer: Answer) -> list[str]:
