@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from homes import Home
-from rag import readers, store
+from rag import generations, readers
 from rag.errors import UnreadableFile
 from rag.formats import web
 from rag.formats.sandbox import Sandbox
@@ -138,7 +138,7 @@ def test_a_feed_that_is_a_bomb_is_refused() -> None:
 def test_a_url_is_ingested_updated_and_kept_by_sync(
     server: _Server, anywhere: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "_verify", store._probe)
+    monkeypatch.setattr(generations, "verify", generations._probe)
     home = Home.at(tmp_path / "home")
     url = f"{server.url}/bridge"
     first = home.ingest(url, reach=anywhere)
