@@ -18,8 +18,9 @@ def serve(
 
     changed = {k: v for k, v in (("host", host), ("port", port)) if v is not None}
     settings = opening.settings().model_copy(update=changed)
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
     with opening.app(settings) as app:
-        say(f"Wenbao listens on http://{settings.host}:{settings.port} (Ctrl-C ends it)")
+        say(f"Wenbao starts on http://{host}:{settings.port} (Ctrl-C ends it)")
         if workers == 1:
             api.serve(app)
     if workers > 1:  # the house was opened to see that it can be; each process opens its own
