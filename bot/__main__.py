@@ -83,6 +83,9 @@ def _translated(exc: Exception) -> tuple[str, int]:
         return str(exc), 1
     if isinstance(exc, WenbaoError):
         return str(exc), 3
+    if isinstance(exc, OSError) and exc.strerror:
+        where = f"{exc.filename}: " if exc.filename else ""
+        return f"The system refuses it ({where}{exc.strerror}): mend that and try again.", 3
     return f"Something went wrong ({type(exc).__name__}): run again with --debug to see it.", 3
 
 

@@ -342,6 +342,8 @@ def test_an_article_that_is_not_there_is_wrong_use(shell: Shell) -> None:
         ("search", "?", "-k", "many"),
         ("publish",),
         ("ingest",),
+        ("ingest", ""),
+        ("parse", "page.txt", ""),
         ("evaluate", "q.jsonl", "--fail-under", "hit@3"),
     ],
     ids=" ".join,
@@ -391,6 +393,31 @@ def test_debug_shows_where_it_went_wrong(new: Shell) -> None:
     assert done.returncode == 1
     assert "Traceback" in done.stderr
     assert "BadSettings" in done.stderr
+
+
+def test_an_odd_name_and_an_odd_terminal_are_no_trouble(new: Shell, tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"\xff.txt")).write_bytes(PAGE.read_bytes())
+    done = new("parse", ".", "--json", PYTHONUTF8="0", PYTHONIOENCODING="ascii:strict")
+    assert done.returncode == 0, done.stderr
+    assert {json.loads(line)["path"] for line in done.stdout.splitlines()} == {"?.txt"}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full")
+def test_an_output_that_takes_no_more_is_one_sentence(new: Shell) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "bot", "parse", PAGE],
+            cwd=new._folder,
+            env=new.env,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            timeout=120,
+            check=False,
+        )
+    assert "No space left" in done.stderr.splitlines()[0]
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 3
 
 
 def test_what_pages_say_cannot_steer_the_terminal(new: Shell, tmp_path: Path) -> None:

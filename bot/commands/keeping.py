@@ -29,7 +29,7 @@ def backup(
     if as_json:
         print_json({"home": str(home), "file": str(file), "kept": kept})
     else:
-        complain(f"{', '.join(kept)} of {home} are in {'the stream' if is_stream else file}.")
+        complain(f"{'The stream' if is_stream else file} holds {', '.join(kept)} of {home}.")
 
 
 def restore(
@@ -48,7 +48,7 @@ def restore(
     if as_json:
         print_json({"home": str(home), "file": str(file), "restored": found})
     else:
-        complain(f"{', '.join(found)} are in {home}; the next command makes the index again.")
+        complain(f"{home} holds {', '.join(found)}; the next command makes the index again.")
 
 
 @keys.command("add")
@@ -76,11 +76,14 @@ def keys_add(
 def keys_list(as_json: AsJson = False) -> None:
     """List the keys, without their words."""
     with opening.keys() as known:
-        for key in known.listed():
-            if as_json:
-                print_json({"name": key.name, "scope": key.scope, "made_at": key.made_at})
-            else:
-                say(f"{key.name}  {key.scope}  {key.made_at}")
+        listed = known.listed()
+    for key in listed:
+        if as_json:
+            print_json({"name": key.name, "scope": key.scope, "made_at": key.made_at})
+        else:
+            say(f"{key.name}  {key.scope}  {key.made_at}")
+    if not listed and not as_json:
+        say("No key is made yet: `wenbao keys add NAME` makes one.")
 
 
 @keys.command("remove")
@@ -103,7 +106,7 @@ def export(
     with opening.people() as people:
         lines = votes.lines(people)
     if path is None or path == STREAM:
-        sys.stdout.writelines(lines)
+        typer.echo("".join(lines), nl=False)
         return
     try:
         path.write_text("".join(lines), encoding="utf-8")

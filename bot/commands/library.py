@@ -28,6 +28,7 @@ def ingest(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")] = False,
 ) -> None:
     """Read pages, rebuild the articles, add or update what changed."""
+    _check_named(places)
     if dry_run:
         from rag.ingest import preview
 
@@ -43,6 +44,7 @@ def ingest(
 
 def parse(places: Places, as_json: AsJson = False) -> None:
     """Show the articles found on pages; store nothing."""
+    _check_named(places)
     from bot.render import article_json
     from rag import readers
     from rag.formats.sandbox import Sandbox
@@ -105,6 +107,12 @@ def _print_article(article: "Article", with_people: bool, as_json: bool) -> None
         say(f"{'':12}  also in {printing.source} {printing.date}".rstrip())
     for person in people:
         say(f"{'':12}  {person.name}  {person.office}  {person.organisation}".rstrip())
+
+
+def _check_named(places: list[str]) -> None:
+    """Refuses the path "", which is a variable that wasn't set and would mean this very folder."""
+    if not all(places):
+        raise typer.BadParameter("a path is empty: name a file, a folder or an address")
 
 
 def _walked(places: list[str]) -> tuple[list[str], bool]:

@@ -20,8 +20,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")
 
 
 def print_json(value: object) -> None:
-    """Prints a value as one line."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    """Prints a value as one line of UTF-8; what isn't UTF-8 in it becomes question marks."""
+    typer.echo(json.dumps(value, ensure_ascii=False).encode(errors="replace").decode())
 
 
 def say(text: str, *, err: bool = False) -> None:
