@@ -13,11 +13,8 @@ import sqlite3
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
-
-from filelock import FileLock, Timeout
 
 from bot import people
 from rag import database, weights
@@ -86,7 +83,7 @@ def restore(home: Path, source: BinaryIO, force: bool = False) -> list[str]:
     Raises:
         WrongUse: if the home holds something and `force` is not set.
         UnreadableFile: if this is no whole backup.
-        StoreUnavailable: if the home can't be written, or somebody writes to it.
+        StoreUnavailable: if the home can't be written, or somebody has it open.
     """
     held = [name for name in NAMES if (home / name).exists()]
     if held and not force:
@@ -95,8 +92,10 @@ def restore(home: Path, source: BinaryIO, force: bool = False) -> list[str]:
         )
     with translated():
         home.mkdir(parents=True, exist_ok=True)
-        with _only_writer(home), tempfile.TemporaryDirectory(dir=home, prefix=".restore-") as new:
+        _check_unused(home)
+        with tempfile.TemporaryDirectory(dir=home, prefix=".restore-") as new:
             found = _unpacked(source, Path(new))
+            _check_unused(home)  # unpacking may have taken minutes
             for name in NAMES:
                 _put(Path(new) / name, home / name)
             shutil.rmtree(home / REBUILT, ignore_errors=True)
@@ -161,13 +160,19 @@ def _put(new: Path, place: Path) -> None:
         place.unlink(missing_ok=True)
 
 
-@contextlib.contextmanager
-def _only_writer(home: Path) -> Iterator[None]:
-    """Holds the locks of whatever ingests, and of a server, which keeps the old files open."""
-    try:
-        with contextlib.ExitStack() as held:
-            for name in ("writer.lock", "jobs.lock"):
-                held.enter_context(FileLock(home / name, timeout=0))
-            yield
-    except Timeout as exc:
-        raise StoreUnavailable(f"Something works on {home}: stop it, then restore again.") from exc
+def _check_unused(home: Path) -> None:
+    """Refuses a home that a server, a bot or an ingest has open, and would go on writing to.
+
+    Whoever reads a database in WAL mode keeps a lock on it until he closes it; asked for all of it,
+    SQLite says so. A damaged one says nothing: to restore is what mends it.
+    """
+    for path in (home / name for name in DATABASES if (home / name).exists()):
+        with contextlib.closing(sqlite3.connect(path, timeout=0)) as db:
+            try:
+                db.execute("PRAGMA locking_mode = EXCLUSIVE")
+                db.execute("SELECT 1 FROM sqlite_master").fetchone()
+            except sqlite3.DatabaseError as exc:
+                if "locked" in str(exc):
+                    raise StoreUnavailable(
+                        f"Something works on {home}: stop it, then restore again."
+                    ) from exc

@@ -1,5 +1,6 @@
 """What is installed, what is indexed, what is missing, and the command that mends it."""
 
+import contextlib
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -10,8 +11,10 @@ from pathlib import Path
 from rich.console import RenderableType
 from rich.table import Table
 
-from bot import __version__
+from bot import __version__, people
+from bot.keys import Keys
 from bot.settings import PREFIX, Settings
+from rag import database
 from rag.errors import WenbaoError
 from rag.records import Records
 from rag.store import VectorIndex
@@ -105,9 +108,8 @@ def _model(settings: Settings) -> Check:
 def _records(settings: Settings) -> Check:
     if not _has_records(settings.home):
         return Check("articles", True, "none yet: `wenbao ingest PATH` reads page files")
-    records = Records(settings.home)
-    counts = records.counts()
-    records.close()
+    with contextlib.closing(Records(settings.home)) as records:
+        counts = records.counts()
     words = f"{counts.articles:,} articles, {counts.passages:,} passages, {counts.files:,} files"
     return Check("articles", True, words)
 
@@ -115,16 +117,15 @@ def _records(settings: Settings) -> Check:
 def _index(settings: Settings) -> Check:
     if not _has_records(settings.home):
         return Check("vector index", True, "empty")
-    records = Records(settings.home)
-    index = VectorIndex(settings.home, records)
-    ok = index.is_fresh() and index.is_sound()
-    records.close()
+    with contextlib.closing(Records(settings.home)) as records:
+        index = VectorIndex(settings.home, records)
+        ok = index.is_fresh() and index.is_sound()
     words = "fresh and sound" if ok else "stale or damaged"
     return Check("vector index", ok, words, "Ask anything: it is rebuilt from the records.")
 
 
 def _has_records(home: Path) -> bool:
-    return (home / "wenbao.sqlite").is_file()
+    return (home / database.FILE_NAME).is_file()
 
 
 def _llm(settings: Settings) -> Check:
@@ -140,6 +141,11 @@ def _telegram(settings: Settings) -> Check:
 
 
 def _keys(settings: Settings) -> Check:
-    count = len(settings.keys())
-    words = f"{count} set" if count else "none: HTTP reads are open, writes are closed"
-    return Check("API keys", True, words)
+    count, reads = len(settings.keys()), "need one" if settings.keys() else "are open"
+    if (settings.home / people.FILE_NAME).is_file():
+        with contextlib.closing(people.People(settings.home)) as opened:
+            known = Keys(opened, settings.keys())
+            count += len(known.listed())
+            reads = "need one" if known.close_reading() else reads
+    writes = "need one" if count else "are closed"
+    return Check("API keys", True, f"{count or 'none'}: HTTP reads {reads}, writes {writes}")

@@ -69,16 +69,23 @@ def report_folder(folder: Path) -> Path:
 
 
 def write(folder: Path, report: EvalReport, comparison: Comparison | None) -> None:
-    """Writes report.json and report.html, each whole or not at all."""
+    """Writes report.json and report.html, each whole or not at all.
+
+    Raises:
+        WrongUse: if they can't be written.
+    """
     found = reporting.to_json(report, comparison)
     texts = {
         "report.json": json.dumps(found, ensure_ascii=False, indent=1) + "\n",
         "report.html": report_page.page(report, comparison),
     }
-    for name, text in texts.items():
-        unfinished = folder / f"{name}.new"
-        unfinished.write_text(text, encoding="utf-8")
-        os.replace(unfinished, folder / name)
+    try:
+        for name, text in texts.items():
+            unfinished = folder / f"{name}.new"
+            unfinished.write_text(text, encoding="utf-8")
+            os.replace(unfinished, folder / name)
+    except OSError as exc:
+        raise WrongUse(f"{folder} can't be written ({exc.strerror}); name another folder.") from exc
 
 
 # --- fitting -------------------------------------------------------------------------------------

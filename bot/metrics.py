@@ -18,6 +18,7 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from rag.answer import AWAY
 from rag.types import Answer
 
 # Untyped in the library. When a count began would be one more line for every line of the page.
@@ -68,11 +69,11 @@ class Metrics:
         self._request_s.labels(route).observe(took_s)
 
     def answered(self, door: str, answer: Answer) -> None:
-        """Counts a question; a note stands on an answer that was to be written and could not be."""
+        """Counts a question, and whether the language model was away for it."""
         self._questions.labels(door, answer.language).inc()
         if answer.reason:
             self._refusals.labels(answer.reason).inc()
-        if answer.note:
+        if answer.note in AWAY.values():
             self._llm_failures.inc()
         for stage, ms in answer.timings_ms.items():
             self._stage_s.labels(stage).observe(ms / 1000)

@@ -1,5 +1,6 @@
 """Settings -> real objects; the only file that names concrete classes."""
 
+import contextlib
 import errno
 import logging
 from collections.abc import Callable, Sequence
@@ -74,13 +75,16 @@ def open_app(settings: Settings, say: Callable[[str], None] = log.info) -> App:
     Raises:
         StoreUnavailable, IndexMismatch, ModelUnavailable: saying what to do.
     """
-    records = Records(settings.home)
-    embedder = _embedder(settings, say)
-    records.check_model(embedder.name)
-    index = VectorIndex(settings.home, records)
-    index.mend()
-    with translated():
-        glossary = open_glossary(settings.models, settings.glossary)
+    with contextlib.ExitStack() as opened:
+        records = opened.enter_context(contextlib.closing(Records(settings.home)))
+        embedder = _embedder(settings, say)
+        records.check_model(embedder.name)
+        index = opened.enter_context(contextlib.closing(VectorIndex(settings.home, records)))
+        index.mend()
+        with translated():
+            glossary = open_glossary(settings.models, settings.glossary)
+        people = opened.enter_context(contextlib.closing(People(settings.home)))
+        opened.pop_all()  # from here on the App closes them
     retriever = Retriever(records, index, embedder, glossary.lookup)
     answerer = Answerer(
         records,
@@ -92,7 +96,6 @@ def open_app(settings: Settings, say: Callable[[str], None] = log.info) -> App:
         max_chars=settings.max_chars,
         fitted=weights.of_home(settings.home, embedder.name),
     )
-    people = People(settings.home)
     return App(settings, records, index, embedder, retriever, answerer, people)
 
 

@@ -14,7 +14,7 @@ from datetime import date
 from functools import partial
 
 from embeddings.embedder import Embedder
-from rag import citations, conversation, extract, judge, weights
+from rag import citations, conversation, extract, judge, looking, weights
 from rag.citations import Assembly, Cited, Line, Support
 from rag.errors import LlmUnavailable, QuestionRejected
 from rag.llm import Llm
@@ -67,7 +67,7 @@ _FRAMES: dict[Language, str] = {
     "en": "From “{title}”{date}:",
     "zh": "据《{title}》{date}：",
 }
-_AWAY: dict[Language, str] = {
+AWAY: dict[Language, str] = {
     "en": "The language model is away; these are the passages themselves.",
     "zh": "语言模型暂时不可用，以下为原文摘录。",
 }
@@ -259,16 +259,10 @@ class Answerer:
 
     def _looked(self, question: Question, lenience: float) -> _Look:
         """What is found for one reading; `lenience` lowers what counts as an answer."""
-        started = time.perf_counter()
-        findings = self._retriever.search(question)
-        search_ms = (time.perf_counter() - started) * 1000 - findings.embed_ms
-        articles = self._articles(findings)
-        findings = _current(findings, articles)
-        pool = extract.candidates(findings, articles)
-        rows = extract.features(question.text, findings, pool)
-        chances = extract.chances(self._weights.sentence, rows)
+        seen = looking.look(question, self._retriever, self._records, self._weights.sentence)
+        findings, pool, chances = seen.findings, seen.pool, seen.chances
         verdict = self._judge(question, findings, pool, chances, lenience)
-        return _Look(question, findings, articles, pool, chances, verdict, search_ms)
+        return _Look(question, findings, seen.articles, pool, chances, verdict, seen.search_ms)
 
     def _with_articles(self, turn: Turn) -> Turn:
         """A turn with the article that it was most likely about, where that isn't known."""
@@ -286,12 +280,6 @@ class Answerer:
         return _ABOUT[question.language].format(
             question=question.text.rstrip("?？ "), title=citations.unmarked(titles[0])
         )
-
-    def _articles(self, findings: Findings) -> dict[str, Article]:
-        """The articles of the passages, as far as they are still there."""
-        ids = dict.fromkeys(hit.passage.article_id for hit in findings.hits)
-        found = (self._records.find(article_id) for article_id in ids)
-        return {article.article_id: article for article in found if article}
 
     def _judge(
         self,
@@ -329,7 +317,7 @@ class Answerer:
                     return self._said(look, assembly.cited(), name)
                 note = _UNUSABLE[question.language]
             except LlmUnavailable:
-                note = _AWAY[question.language]
+                note = AWAY[question.language]
         quotes = extract.choose(question.text, extract.seen(look.pool, look.chances, findings))
         parts = extract.parts(question.text)
         if 1 < len(parts) <= MAX_PARTS:
@@ -421,17 +409,6 @@ def _aptness(asked: Question, look: _Look) -> tuple[bool, float]:
     else:
         likely = 0.0 if look.question.text != asked.text else 0.2 if is_answered else 0.5
     return is_answered, look.verdict.confidence + likely
-
-
-def _current(findings: Findings, articles: Mapping[str, Article]) -> Findings:
-    """The findings without passages of articles that were removed or changed meanwhile."""
-    kept = [
-        match
-        for match in findings.matches
-        if (passage := match.hit.passage).article_id in articles
-        and articles[passage.article_id].text[passage.start : passage.end] == passage.text
-    ]
-    return replace(findings, matches=tuple(kept))
 
 
 def framed(

@@ -5,6 +5,7 @@ process; a writer holds the lock of ingest.py.
 """
 
 import contextlib
+import errno
 import sqlite3
 import threading
 import time
@@ -61,8 +62,10 @@ CREATE TABLE IF NOT EXISTS reprints (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS reprints_by_original ON reprints (original);
 """
-
-
+_DISK_FULL = (
+    "The disk is full (or fails): free some space and run the command again; nothing is lost."
+)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _NEWEST = "reprints_by_original"  # made last, so that it is there when all the others are
 
 
@@ -79,7 +82,8 @@ class Database:
         self.folder = folder
         self._local = threading.local()
         self._open: list[sqlite3.Connection] = []
-        with translated():
+        with translated(), contextlib.ExitStack() as opened:
+            opened.callback(self.close)
             folder.mkdir(parents=True, exist_ok=True)
             if self._is_there("meta") and self.meta("version", _VERSION) != _VERSION:
                 raise IndexMismatch(
@@ -88,6 +92,7 @@ class Database:
                 )
             if not self._is_there(_NEWEST):
                 self._make()
+            opened.pop_all()  # all is well: it stays open
 
     def close(self) -> None:
         """Closes every connection that this object opened."""
@@ -115,12 +120,12 @@ class Database:
             db = sqlite3.connect(
                 self.folder / FILE_NAME, timeout=30, isolation_level=None, check_same_thread=False
             )
+            self._open.append(db)  # to be closed, whatever the next lines say of it
             _use_wal(db)
             db.execute("PRAGMA synchronous = FULL")
             db.execute("PRAGMA foreign_keys = ON")
             db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
             self._local.db = db
-            self._open.append(db)
         return db
 
     @contextlib.contextmanager
@@ -176,10 +181,7 @@ def translated() -> Iterator[None]:
     except sqlite3.DatabaseError as exc:
         words = str(exc)
         if "full" in words or "disk I/O" in words:  # what SQLite says depends on the file
-            raise StoreUnavailable(
-                "The disk is full (or fails): free some space and run the command again; nothing"
-                " is lost."
-            ) from exc
+            raise StoreUnavailable(_DISK_FULL) from exc
         if "locked" in words or "busy" in words:
             raise StoreUnavailable("The index is busy: try again in a moment.") from exc
         if "readonly" in words or "unable to open" in words:
@@ -191,6 +193,8 @@ def translated() -> Iterator[None]:
             " run `wenbao ingest` again."
         ) from exc
     except OSError as exc:
+        if exc.errno in _FULL:
+            raise StoreUnavailable(_DISK_FULL) from exc
         raise StoreUnavailable(
             f"{exc.filename or 'WENBAO_HOME'} can't be used ({exc.strerror}):"
             " set WENBAO_HOME to a folder of yours."

@@ -4,17 +4,21 @@ SQLite commits first, file by file, then the Chroma index is brought up to date 
 point, the next run goes on from what was committed.
 """
 
+import contextlib
 import logging
 import os
+import tempfile
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
 from embeddings.embedder import Embedder
 from rag import readers, recording
+from rag.database import translated
 from rag.errors import UnreadableFile
 from rag.formats import web
 from rag.formats.sandbox import Sandbox
@@ -26,6 +30,9 @@ from rag.types import Article
 log = logging.getLogger(__name__)
 
 Place = Path | str  # a file, a folder, or a URL
+Sheets = Callable[[str], Iterator[Sheet]]  # as `readers.sheets` gives them
+MAX_FETCHED = 1024 * 1024 * 1024  # bytes from the web in one ingest
+_TOO_MUCH = "comes behind over 1 GB; ingest it by itself."
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +98,11 @@ def ingest(
     """
     started, watcher = time.monotonic(), watcher or Watcher()
     records.check_model(embedder.name)
-    if index.is_being_written():
-        watcher.waiting()
-    with index.writing():
+    with _fetched(places, reach) as sheets, _locked(index, watcher):
         records.check_model(embedder.name)  # another process may have been first
         with Sandbox() as sandbox:
             write = _Writer(records, embedder, watcher)
-            reports = list(_read(places, records, sandbox, write, watcher, reach))
+            reports = list(_read(places, sheets, records, sandbox, write, watcher))
         if sync:
             reports.extend(_sync(places, records, write))
         _remove(records.ledger.unplaced_articles(), records)  # what a killed run left behind
@@ -120,8 +125,9 @@ def preview(
     """What `ingest` would do, with nothing done; `articles` and `passages` are what is there."""
     started, watcher = time.monotonic(), watcher or Watcher()
     write = _Preview()
+    sheets = partial(readers.sheets, reach=reach)
     with Sandbox() as sandbox:
-        reports = list(_read(places, records, sandbox, write, watcher, reach))
+        reports = list(_read(places, sheets, records, sandbox, write, watcher))
     if sync:
         reports.extend(_sync(places, records, write))
     return _summed(reports, records, started)
@@ -214,13 +220,50 @@ class _Ledger:
         return own + self._names[slice(*inside)]
 
 
+@contextlib.contextmanager
+def _fetched(places: Sequence[Place], reach: web.Web | None) -> Iterator[Sheets]:
+    """What gives the sheets of a place; all that is on the web is fetched, which may take minutes.
+
+    It lies on the disk until it is read: nobody else should wait for servers to answer.
+    """
+    pages: dict[str, list[tuple[Sheet, Path]]] = {}
+    left = MAX_FETCHED
+    with tempfile.TemporaryDirectory(prefix="wenbao-") as folder:
+        for url in dict.fromkeys(str(place) for place in places if web.is_url(str(place))):
+            pages[url] = []
+            for n, sheet in enumerate(readers.sheets(url, reach)):
+                left -= len(sheet.content)
+                file = Path(folder, f"{len(pages)}-{n}")
+                with translated():
+                    file.write_bytes(sheet.content if left >= 0 else b"")
+                error = sheet.error if left >= 0 else _TOO_MUCH
+                pages[url].append((replace(sheet, content=b"", error=error), file))
+
+        def sheets(place: str) -> Iterator[Sheet]:
+            if place not in pages:
+                yield from readers.sheets(place)
+            for sheet, file in pages.get(place, ()):
+                yield replace(sheet, content=file.read_bytes())
+
+        yield sheets
+
+
+@contextlib.contextmanager
+def _locked(index: VectorIndex, watcher: Watcher) -> Iterator[None]:
+    """While nobody else changes the index; whoever has to wait for that is told."""
+    if index.is_being_written():
+        watcher.waiting()
+    with index.writing():
+        yield
+
+
 def _read(
     places: Sequence[Place],
+    sheets: Sheets,
     records: Records,
     sandbox: Sandbox,
     write: "_Writer | _Preview",
     watcher: Watcher,
-    reach: web.Web | None,
 ) -> Iterator[FileReport]:
     """Reads all files, one after another, and writes what is new in each."""
     names, missing = _walk(places)
@@ -231,7 +274,7 @@ def _read(
     for done, place in enumerate(names):
         watcher.step("files", done, len(names))
         seen, whole = set[str](), True
-        for sheet in readers.sheets(place, reach):
+        for sheet in sheets(place):
             report = _read_sheet(sheet, ledger, records, sandbox, write)
             seen.add(sheet.name)
             whole = whole and not (report.error and sheet.name == place)

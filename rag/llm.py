@@ -85,6 +85,9 @@ class ChatModel:
         work.start()
         try:
             yield from run.parts(self._timeout_s * FIRST_SHARE)
+        except GeneratorExit:  # whoever reads has enough: the model can't answer, say
+            self._breaker.succeeded()
+            raise
         except Exception as exc:  # openai, httpx and langchain raise unrelated types
             self._breaker.failed()
             log.warning("the language model doesn't answer: %s", _named(exc))

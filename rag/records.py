@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embeddings.embedder import Tokens, Vector, no_tokens
+from rag import filters
 from rag.database import LISTED, Database, translated
 from rag.errors import ArticleNotFound, IndexMismatch
 from rag.ledger import Ledger
@@ -263,7 +264,7 @@ class Records:
 
     def kept(self, question: Question, rows: Sequence[int]) -> list[int]:
         """Those of some rows whose article may answer a question, in the same order."""
-        condition, values = _filter(question)
+        condition, values = filters.condition(question)
         with translated():
             found = self._db.execute(
                 "SELECT p.row FROM passages p CROSS JOIN articles a ON a.id = p.article_id"
@@ -275,7 +276,7 @@ class Records:
 
     def all_kept(self, question: Question, most: int) -> list[int]:
         """The rows of all passages whose article may answer a question, or the first `most`."""
-        condition, values = _filter(question)
+        condition, values = filters.condition(question)
         with translated():
             rows = self._db.execute(
                 "SELECT p.row FROM articles a CROSS JOIN passages p ON p.article_id = a.id"
@@ -466,33 +467,6 @@ class Records:
         self._database.add_to_meta(
             {"passages": passages, "chars": chars, "revision": 1 if passages else 0}
         )
-
-
-def _filter(question: Question) -> tuple[str, list[str]]:
-    """The condition in SQL that an article `a` may answer a question, and its values.
-
-    An original also answers for its reprints.
-    """
-    own, values = _filter_of("a", question)
-    if not values:
-        return own, values
-    reprinted, _ = _filter_of("b", question)
-    others = "SELECT r.original FROM reprints r JOIN articles b ON b.id = r.article_id WHERE"
-    return f"(({own}) OR a.id IN ({others} {reprinted}))", values + values
-
-
-def _filter_of(name: str, question: Question) -> tuple[str, list[str]]:
-    parts, values = ["1"], []
-    if question.article_ids:
-        parts.append(f"{name}.id IN {LISTED}")
-        values.append(json.dumps(question.article_ids))
-    if question.since or question.until:
-        parts.append(f"{name}.date BETWEEN ? AND ?")  # no "", which is before every digit
-        values += [question.since or "0", question.until or "~"]
-    if question.sources:
-        parts.append(f"{name}.source IN {LISTED}")
-        values.append(json.dumps(question.sources))
-    return " AND ".join(parts), values
 
 
 def _tokens(tokens: bytes, places: bytes) -> Tokens:

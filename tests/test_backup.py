@@ -8,13 +8,13 @@ from pathlib import Path
 from shutil import copytree
 
 import pytest
-from filelock import FileLock
 
 from bot import backup
 from bot.people import People
 from homes import Home, article, write_articles
 from rag import weights
 from rag.errors import StoreUnavailable, UnreadableFile, WrongUse
+from rag.records import Records
 from test_people import ANSWER
 
 
@@ -172,10 +172,44 @@ def test_half_a_backup_changes_nothing(home: Path, file: Path) -> None:
     assert contents(home) == before
 
 
-@pytest.mark.parametrize("lock", ["writer.lock", "jobs.lock"])
-def test_nothing_is_restored_under_a_writer_or_a_server(home: Path, file: Path, lock: str) -> None:
-    with FileLock(home / lock), pytest.raises(StoreUnavailable, match="stop it"):
+@pytest.mark.parametrize("opened", [Records, People], ids=["index", "bot"])
+def test_nothing_is_restored_while_somebody_has_the_home_open(
+    home: Path, file: Path, opened: type[Records | People]
+) -> None:
+    before = contents(home)
+    user = opened(home)
+    with pytest.raises(StoreUnavailable, match="stop it"):
         restored(file, home, force=True)
+    user.close()
+    assert contents(home) == before
+    restored(file, home, force=True)
+
+
+def test_a_home_that_is_opened_while_a_backup_is_unpacked_is_left_alone(
+    home: Path, file: Path
+) -> None:
+    class Slow(io.BytesIO):
+        """Somebody opens the home before the first byte comes."""
+
+        def read(self, size: int | None = -1) -> bytes:
+            users.append(People(home))
+            return super().read(size)
+
+    users: list[People] = []
+    before = contents(home)
+    with pytest.raises(StoreUnavailable, match="stop it"):
+        backup.restore(home, Slow(file.read_bytes()), force=True)
+    for user in users:
+        user.close()
+    assert contents(home) == before
+    assert (home / backup.REBUILT).is_dir()
+
+
+def test_a_damaged_home_can_be_restored(home: Path, file: Path) -> None:
+    (home / "wenbao.sqlite").write_bytes(b"SQLite format 3\0" + b"x" * 5000)
+    (home / "people.sqlite").write_bytes(b"nothing of the kind")
+    assert restored(file, home, force=True) == list(backup.NAMES)
+    Home.at(home).close()
 
 
 def test_an_empty_home_has_no_backup(tmp_path: Path) -> None:

@@ -117,7 +117,9 @@ def test_pages_are_ingested_listed_and_removed(new: Shell) -> None:
 
     cited = next(row["article_id"] for row in listed if "窑火" in row["title"])
     assert new("remove", cited).stdout == "removed 1\n"
-    assert cited not in [row["article_id"] for row in new.rows("articles", "--json")]
+    left = [row["article_id"] for row in new.rows("articles", "--json")]
+    assert cited not in left
+    assert new.json("remove", *left[:2], "--json") == {"removed": 2}
 
 
 def test_keys_are_made_listed_and_removed(new: Shell) -> None:
@@ -129,6 +131,30 @@ def test_keys_are_made_listed_and_removed(new: Shell) -> None:
     assert new("keys", "remove", "page").stdout == "removed page\n"
     assert "no key page" in complaint(new("keys", "remove", "page"), 2)
     assert new("keys", "add", "page", "--scope", "all").returncode == 2
+    as_json = new.json("keys", "add", "desk", "--json")
+    assert (as_json["name"], as_json["scope"]) == ("desk", "write")
+    assert new.json("keys", "remove", "desk", "--json") == {"removed": "desk"}
+
+
+def test_a_backup_goes_to_a_file_or_a_stream_and_comes_back(
+    shell: Shell, new: Shell, home: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "backup.tar.gz"
+    kept = ["wenbao.sqlite", "people.sqlite"]
+    made = shell.json("backup", file, "--json")
+    assert made == {"home": str(home), "file": str(file), "kept": kept}
+    restored = new.json("restore", file, "--json")
+    assert restored == {"home": str(tmp_path / "new"), "file": str(file), "restored": kept}
+    assert new.rows("articles", "--json") == shell.rows("articles", "--json")
+    assert "holds wenbao.sqlite, people.sqlite already" in complaint(new("restore", file), 2)
+    assert "gone.tar.gz can't be read" in complaint(new("restore", "gone.tar.gz"), 1)
+    assert "name a file" in shell("backup", "-", "--json").stderr
+
+
+def test_votes_that_cannot_be_written_are_one_sentence(new: Shell, tmp_path: Path) -> None:
+    assert new("feedback", "export", tmp_path / "votes.jsonl").stdout.startswith("0 questions")
+    said = complaint(new("feedback", "export", tmp_path / "gone" / "votes.jsonl"), 2)
+    assert "votes.jsonl can't be written" in said
 
 
 def test_parse_gives_the_articles_and_stores_nothing(new: Shell, tmp_path: Path) -> None:
@@ -316,6 +342,8 @@ def test_an_article_that_is_not_there_is_wrong_use(shell: Shell) -> None:
         ("search", "?", "-k", "many"),
         ("publish",),
         ("ingest",),
+        ("ingest", ""),
+        ("parse", "page.txt", ""),
         ("evaluate", "q.jsonl", "--fail-under", "hit@3"),
     ],
     ids=" ".join,
@@ -365,6 +393,31 @@ def test_debug_shows_where_it_went_wrong(new: Shell) -> None:
     assert done.returncode == 1
     assert "Traceback" in done.stderr
     assert "BadSettings" in done.stderr
+
+
+def test_an_odd_name_and_an_odd_terminal_are_no_trouble(new: Shell, tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"\xff.txt")).write_bytes(PAGE.read_bytes())
+    done = new("parse", ".", "--json", PYTHONUTF8="0", PYTHONIOENCODING="ascii:strict")
+    assert done.returncode == 0, done.stderr
+    assert {json.loads(line)["path"] for line in done.stdout.splitlines()} == {"?.txt"}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full")
+def test_an_output_that_takes_no_more_is_one_sentence(new: Shell) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "bot", "parse", PAGE],
+            cwd=new._folder,
+            env=new.env,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            timeout=120,
+            check=False,
+        )
+    assert "No space left" in done.stderr.splitlines()[0]
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 3
 
 
 def test_what_pages_say_cannot_steer_the_terminal(new: Shell, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from rag import prompts
-from rag.terms import concepts
+from rag.terms import concepts, written
 from rag.words.glossary import Glossary, open_glossary
 from rag.written import facts
 
@@ -92,3 +92,12 @@ def test_last_year_is_the_year_before_the_article(glossary: Glossary) -> None:
 )
 def test_our_own_words_are_known(text: str, expected: bool) -> None:
     assert prompts.is_echo(text) is expected
+
+
+def test_articles_are_looked_through_and_not_kept_by_the_thousand(glossary: Glossary) -> None:
+    front = written.cache_info().currsize
+    for n in range(40):
+        article = f"第{n}篇。" + "委员走访了小区。" * 200 + "区财政每部补助10万元。"
+        assert missing(glossary, "It pays 100,000 yuan for each.", article) == []
+    assert facts._made_of_article.cache_info().currsize <= 32
+    assert written.cache_info().currsize <= front + 5

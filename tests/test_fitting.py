@@ -180,3 +180,14 @@ def test_cases_are_what_the_answerer_judges(sample_app: App) -> None:
         assert answer.abstained == (p < max(case.floor, threshold))
         if not answer.abstained:
             assert answer.confidence == pytest.approx(p, abs=1e-3)
+
+
+def test_an_article_that_is_removed_meanwhile_is_passed_over(
+    sample_app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = read_questions(SAMPLE / "questions.tune.jsonl")[:1]
+    monkeypatch.setattr(sample_app.records, "find", lambda article_id: None)
+    (case,) = fitting.cases(
+        asked, sample_app.answerer, sample_app.retriever, sample_app.records, SHIPPED
+    )
+    assert case.floor == math.inf

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from homes import Home
-from rag import store
+from rag import generations
 from rag.retrieve import Retriever, fts_query
 from rag.terms import concepts
 from rag.types import Question
@@ -31,7 +31,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     folder = tmp_path_factory.mktemp("hostile")
     shutil.copy(PAGES / "p01.txt", folder / "page.txt")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(store, "_verify", store._probe)
+        patch.setattr(generations, "verify", generations._probe)
         opened = Home.at(folder / "home")
         opened.ingest(folder / "page.txt")
     yield opened

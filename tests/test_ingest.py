@@ -22,7 +22,7 @@ from homes import (
     write_articles,
     write_mixed,
 )
-from rag import store
+from rag import generations
 from rag.errors import ArticleNotFound, IndexMismatch, StoreUnavailable
 from rag.ingest import FileReport, Report, Watcher
 from rag.types import Question
@@ -33,7 +33,7 @@ PAGES = Path(__file__).parent / "data" / "sample" / "pages"
 @pytest.fixture(autouse=True)
 def _quick_probe(monkeypatch: pytest.MonkeyPatch) -> None:
     """The probe in this process: no second for a child with every ingest."""
-    monkeypatch.setattr(store, "_verify", store._probe)
+    monkeypatch.setattr(generations, "verify", generations._probe)
 
 
 @pytest.fixture
@@ -548,7 +548,7 @@ def test_a_disk_that_fills_while_the_index_is_built_loses_nothing(
     home.ingest(papers)
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "copytree", full)
-        patch.setattr(store.VectorIndex, "_fill", lambda self, *_: full(papers, papers))
+        patch.setattr(generations, "build", lambda *_: full(papers, papers))
         write_articles(papers / "d.jsonl", [article(30)])
         with pytest.raises(StoreUnavailable, match=r"disk is full.*nothing is lost"):
             home.ingest(papers)

@@ -18,7 +18,7 @@ from rich.console import Console
 from bot import render, render_telegram
 from bot.settings import Settings
 from bot.wiring import App, open_app
-from rag import evaluate, store
+from rag import evaluate, generations
 from rag.answer import Answerer
 from rag.llm import ChatModel, Llm, Messages, Shaped
 from rag.types import Answer, Article, Language
@@ -154,7 +154,7 @@ def house(model_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     rows = (json.dumps(case.article, ensure_ascii=False) for case in ALL)
     articles.write_text("\n".join(rows) + "\n", encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(store, "_verify", store._probe)
+        patch.setattr(generations, "verify", generations._probe)
         opened = open_app(Settings(home=home / "home", model_cache=model_cache, _env_file=None))
         opened.ingest([articles])
     yield opened

@@ -225,7 +225,7 @@ def test_a_dead_server_costs_nothing_after_the_third_question(server: ChatServer
     assert len(server.asked) == asked
 
 
-def test_a_reader_who_leaves_says_nothing_of_the_server(server: ChatServer) -> None:
+def test_a_reader_who_leaves_is_no_failure_of_the_server(server: ChatServer) -> None:
     server.reply, server.delay_s = "a long reply " * 20, 0.02
     one = model(server)
     for _ in range(FAILURES + 1):
@@ -237,6 +237,19 @@ def test_a_reader_who_leaves_says_nothing_of_the_server(server: ChatServer) -> N
     sent = server.sent
     time.sleep(0.3)
     assert server.sent <= sent + 1  # nobody writes on for nobody
+
+
+def test_a_server_that_is_back_and_cannot_answer_is_back(
+    server: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = model(server)
+    for _ in range(FAILURES):
+        one._breaker.failed()
+    assert not one._breaker.lets_through()
+    monkeypatch.setattr(one._breaker, "_clock", lambda: time.monotonic() + REST_S)
+    server.reply = f"{prompts.CANNOT_ANSWER}\nAsk about something else, please, and I will see."
+    assert list(replies.statements(one.stream(MESSAGES))) == []
+    assert [one._breaker.lets_through(), one._breaker.lets_through()] == [True, True]
 
 
 def test_a_breaker_lets_one_request_through_after_a_rest() -> None:

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 from homes import CountingEmbedder, Home, article, prose, write_articles
-from rag import chunking, store
+from rag import chunking, generations
 from rag.errors import IndexMismatch, StoreUnavailable
+from rag.generations import Progress, Vectors
 from rag.records import NewPassage, Records
-from rag.store import Progress, VectorIndex
+from rag.store import VectorIndex
 from rag.terms import PassageTerms
 from rag.types import Article, Passage
 
@@ -44,7 +45,7 @@ def home(made: Path, tmp_path: Path) -> Iterator[Home]:
 @pytest.fixture
 def quick_probe(monkeypatch: pytest.MonkeyPatch) -> None:
     """The probe in this process, for tests that damage nothing: no two seconds for a child."""
-    monkeypatch.setattr(store, "_verify", store._probe)
+    monkeypatch.setattr(generations, "verify", generations._probe)
 
 
 def current(home: Home) -> Path:
@@ -52,8 +53,8 @@ def current(home: Home) -> Path:
     return home.folder / "vectors" / name
 
 
-def _manifest(home: Home) -> store.Manifest:
-    manifest = store._manifest(current(home))
+def _manifest(home: Home) -> generations.Manifest:
+    manifest = generations.manifest(current(home))
     assert manifest is not None
     return manifest
 
@@ -81,13 +82,13 @@ def add(home: Home, seed: int) -> Article:
 def _count_builds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many passages each generation held that was built from nothing."""
     built: list[int] = []
-    fill = VectorIndex._fill
+    build = generations.build
 
-    def counted(self: VectorIndex, work: Path, ids: set[str], say: Progress | None) -> None:
+    def counted(work: Path, ids: set[str], vectors: Vectors, say: Progress | None) -> None:
         built.append(len(ids))
-        fill(self, work, ids, say)
+        build(work, ids, vectors, say)
 
-    monkeypatch.setattr(VectorIndex, "_fill", counted)
+    monkeypatch.setattr(generations, "build", counted)
     return built
 
 
@@ -167,7 +168,7 @@ def test_an_index_of_many_changes_is_built_anew(
     built = _count_builds(monkeypatch)
     for i in range(6):
         home.remove(f"a{i:05d}")
-        assert _manifest(home).changed <= store.COPY_SHARE * _manifest(home).count
+        assert _manifest(home).changed <= generations.COPY_SHARE * _manifest(home).count
     assert 0 < len(built) < 6
     assert _manifest(home).count == len(home.records.passage_ids())
 
@@ -186,7 +187,7 @@ def test_a_generation_stays_as_it_was_verified_whoever_opens_it(
         reader = Home.at(home.folder)
         reader.nearest("雁塔")
         reader.close()
-    assert store._status(current(home)) == _manifest(home).files
+    assert generations.status(current(home)) == _manifest(home).files
     home.close()
 
 
@@ -337,13 +338,13 @@ def test_a_stale_index_that_cant_be_mended_serves_and_isnt_tried_with_every_ques
 ) -> None:
     tried = []
 
-    def no_space(self: VectorIndex, *_: object) -> None:
+    def no_space(*_: object) -> None:
         tried.append(1)
         raise OSError(28, "No space left on device")
 
     add(home, 500)
-    monkeypatch.setattr(VectorIndex, "_fill", no_space)
-    monkeypatch.setattr(VectorIndex, "_update", no_space)
+    monkeypatch.setattr(generations, "build", no_space)
+    monkeypatch.setattr(generations, "update", no_space)
     assert len(home.nearest("雁塔")) == len(home.nearest("雁塔")) == 3
     assert tried == [1]
 
@@ -381,7 +382,7 @@ def test_the_probe_runs_wherever_the_process_stands(
         (tmp_path / "elsewhere" / name).write_text("raise SystemExit(9)", encoding="utf-8")
     monkeypatch.chdir(tmp_path / "elsewhere")
     monkeypatch.setattr(sys, "path", [p for p in sys.path if "site-packages" in p or "." not in p])
-    store._verify(current(home), home.records.counts().passages)
+    generations.verify(current(home), home.records.counts().passages)
 
 
 def _shred(folder: Path) -> None:
@@ -396,12 +397,12 @@ def test_the_probe_tells_damage_and_outlives_it(
     """Chroma may end the process that opens damaged files: no `except` would help."""
     damage(current(home))
     with pytest.raises(StoreUnavailable, match="damaged"):
-        store._verify(current(home), home.records.counts().passages)
+        generations.verify(current(home), home.records.counts().passages)
 
 
 def test_the_probe_tells_a_wrong_count(home: Home) -> None:
     with pytest.raises(SystemExit, match="holds"):
-        store._probe(current(home), 1)
+        generations._probe(current(home), 1)
 
 
 def test_the_probe_doesnt_wait_for_ever(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -410,7 +411,7 @@ def test_the_probe_doesnt_wait_for_ever(home: Home, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(subprocess, "run", run)
     with pytest.raises(StoreUnavailable, match="doesn't open"):
-        store._verify(current(home), 1)
+        generations.verify(current(home), 1)
 
 
 # ---- one writer --------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from homes import Home
-from rag import readers, store
+from rag import generations, ingest, readers
 from rag.errors import UnreadableFile
 from rag.formats import web
 from rag.formats.sandbox import Sandbox
@@ -138,7 +138,7 @@ def test_a_feed_that_is_a_bomb_is_refused() -> None:
 def test_a_url_is_ingested_updated_and_kept_by_sync(
     server: _Server, anywhere: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "_verify", store._probe)
+    monkeypatch.setattr(generations, "verify", generations._probe)
     home = Home.at(tmp_path / "home")
     url = f"{server.url}/bridge"
     first = home.ingest(url, reach=anywhere)
@@ -150,6 +150,32 @@ def test_a_url_is_ingested_updated_and_kept_by_sync(
     away = home.ingest(url, reach=anywhere)
     assert (len(away.failed), away.articles) == (1, 1)
     home.close()
+
+
+def test_nobody_waits_while_pages_are_fetched(
+    server: _Server, anywhere: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(generations, "verify", generations._probe)
+    home, other = Home.at(tmp_path / "home"), Home.at(tmp_path / "home")
+    locked: list[bool] = []
+
+    def slow(handler: BaseHTTPRequestHandler) -> None:
+        locked.append(other.index.is_being_written())
+        handler.send_response(200)
+        handler.send_header("Content-Type", "text/html; charset=utf-8")
+        handler.end_headers()
+        handler.wfile.write(ARTICLE.encode())
+
+    server.pages["/bridge"] = slow
+    report = home.ingest(f"{server.url}/feed", f"{server.url}/bridge", reach=anywhere)
+    assert (report.added, report.unchanged, len(report.failed)) == (1, 1, 1)
+    assert locked == [False, False]
+    monkeypatch.setattr(ingest, "MAX_FETCHED", 100)
+    (failed,) = home.ingest(f"{server.url}/bridge", reach=anywhere).failed
+    assert "ingest it by itself" in failed["error"]
+    assert home.records.counts().articles == 1
+    home.close()
+    other.close()
 
 
 # ---- limits ------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bot.metrics import Metrics
 from bot.wiring import App, open_app
 from chat_server import ChatServer, Mood, chat_server
 from fakes import ScriptedLlm
@@ -193,6 +194,22 @@ async def test_a_sentence_is_shown_while_the_next_is_written(sample_app: App) ->
 
 
 # --- when the model fails -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("model", "failures"),
+    [
+        pytest.param(ScriptedLlm(SAID), 0, id="written"),
+        pytest.param(ScriptedLlm("The moon is made of cheese [1]."), 0, id="nothing of use"),
+        pytest.param(ScriptedLlm(), 1, id="away"),
+    ],
+)
+def test_only_a_model_that_is_away_counts_as_failed(
+    sample_app: App, model: Llm, failures: int
+) -> None:
+    counts = Metrics()
+    counts.answered("http", ask(sample_app, answerer_of(sample_app, model)))
+    assert f"wenbao_llm_failures_total {failures}.0" in counts.page({}).decode()
 
 
 @pytest.mark.parametrize(("question", "note"), [(KILNS, "is away"), (LUNCH, "暂时不可用")])

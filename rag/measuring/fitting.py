@@ -5,6 +5,7 @@ threshold is chosen on probabilities of weights that had not seen the question. 
 weights of sentences, nor how those that ship are made (`make fit`).
 """
 
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -13,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rag import extract, judge, metrics
+from rag import extract, judge, looking, metrics
 from rag.errors import QuestionRejected, WrongUse
 from rag.evaluate import TOP_K, Answerer, Progress
 from rag.measuring import estimates
@@ -107,11 +108,9 @@ def cases(
     """What the judge sees of each question; a question that is rejected says nothing."""
     found = []
     for done, each in enumerate(questions, start=1):
-        try:
+        with contextlib.suppress(QuestionRejected):
             asked = answerer.question(each.text, top_k=TOP_K)
-        except QuestionRejected:
-            continue
-        found.append(_case(each, asked, retriever, records, weights))
+            found.append(_case(each, asked, retriever, records, weights))
         if progress:
             progress(done, len(questions))
     return found
@@ -124,19 +123,15 @@ def _case(
     records: Records,
     weights: Weights,
 ) -> Case:
-    findings = retriever.search(question)
-    ids = dict.fromkeys(hit.passage.article_id for hit in findings.hits)
-    articles = {id_: records.article(id_) for id_ in ids}
-    pool = extract.candidates(findings, articles)
-    rows = extract.features(question.text, findings, pool)
-    chances = extract.chances(weights.sentence, rows)
+    seen = looking.look(question, retriever, records, weights.sentence)
+    findings, pool, chances = seen.findings, seen.pool, seen.chances
     quotes = extract.choose(question.text, extract.seen(pool, chances, findings))
     hopeless = not pool or judge.small_talk(question) or judge.is_vague(findings)
     missing = judge.missing_names(findings)
     return Case(
         judge.features(question, findings, pool, chances),
         each.answerable,
-        _loss(each, [Span(q.article_id, q.start, q.end) for q in quotes], articles),
+        _loss(each, [Span(q.article_id, q.start, q.end) for q in quotes], seen.articles),
         math.inf if hopeless else judge.SURE if missing else 0.0,
     )
 

@@ -1,8 +1,8 @@
 """A circuit breaker: a server that keeps failing is left alone for a while.
 
-Our own because of what is counted. A stream ends well, ends badly, or is left by its reader, which
-says nothing of the server; pybreaker counts that as a failure and holds its lock for a whole call,
-purgatory isn't safe between threads.
+Our own because of what is counted. A stream ends well, ends badly, or is left by its reader, who
+has what he wanted or is gone: then the server has begun a reply, so it is there. pybreaker counts
+that as a failure and holds its lock for a whole call, purgatory isn't safe between threads.
 """
 
 import threading
@@ -33,7 +33,7 @@ class Breaker:
             return True
 
     def succeeded(self) -> None:
-        """The server did what was asked."""
+        """The server did what was asked, or as much of it as anybody wanted."""
         with self._lock:
             self._failures = 0
 

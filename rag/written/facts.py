@@ -5,9 +5,10 @@ year before the article's). Does not cover what else a statement says (support.p
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from inspect import unwrap
 
 from rag.terms import STOP_WORDS, Concept, normalise, spoken, stands, written
 from rag.words import numbers
@@ -27,6 +28,7 @@ _DAY = re.compile(
 _HAN = "零一二三四五六七八九十"
 _FEW = range(2, 13)  # of how many an article may speak without a figure: by naming them
 _SEPARATOR = re.compile(r"[、；;，,和与及]|\b(?:and|or)\b")
+_SHORT = 1_000  # characters: a sentence or a passage, of which thousands may be remembered
 _RELATIVE = {"前年": -2, "去年": -1, "上年": -1, "今年": 0, "本年": 0, "明年": 1, "后年": 2}
 
 
@@ -43,12 +45,13 @@ class Fact:
 
     def stands_in(self, text: str) -> bool:
         """Whether a text has it."""
-        plain = _plain(text)
+        plain = _made(_plain, text)
         if self.pattern and self.pattern.search(plain):
             return True
         if self.concept is None or (self.few and _has_few(plain, self.few)):
             return self.concept is not None
-        return stands(self.concept, written(plain), spoken(plain) if self.concept.sounds else "")
+        sound = _made(spoken, plain) if self.concept.sounds else ""
+        return stands(self.concept, _made(written, plain), sound)
 
 
 def facts(statement: str, concepts: Sequence[Concept], *, same_script: bool) -> Iterator[Fact]:
@@ -136,6 +139,17 @@ def _has_few(text: str, few: int) -> bool:
     if han in text or (few == 2 and re.search("[两双]", text)):
         return True
     return len(_SEPARATOR.findall(text)) >= few - 1
+
+
+def _made(make: Callable[[str], str], text: str) -> str:
+    """What a function that remembers thousands of texts makes of one, which may be an article."""
+    return make(text) if len(text) <= _SHORT else _made_of_article(make, text)
+
+
+@lru_cache(maxsize=32)  # three for each article that a few questions at a time are about
+def _made_of_article(make: Callable[[str], str], text: str) -> str:
+    found: str = unwrap(make)(text)
+    return found
 
 
 @lru_cache(maxsize=4096)  # the sentences of a question's passages are asked again and again
