@@ -457,7 +457,9 @@ def _settings() -> "Settings":
     from bot.settings import load
 
     settings = load()
-    logs.set_up("DEBUG" if _state["debug"] else settings.log_level, settings.log_format)
+    if _state["debug"]:
+        settings = settings.model_copy(update={"log_level": "DEBUG"})
+    logs.set_up(settings.log_level, settings.log_format)
     return settings
 
 

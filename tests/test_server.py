@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -20,6 +22,9 @@ from conftest import ROOT
 from homes import write_articles
 from newsroom import Newsroom, newsroom, serving
 from rag.types import Article
+
+if TYPE_CHECKING:
+    from bot.wiring import App
 
 HEAD = b"GET /healthz HTTP/1.1\r\nHost: wenbao\r\n"
 
@@ -153,7 +158,9 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def command(home: Path, models: Path, *options: str, **env: str) -> Iterator[tuple[str, int]]:
+def command(
+    home: Path, models: Path, *options: str, before: Sequence[str] = (), **env: str
+) -> Iterator[tuple[str, int]]:
     """`wenbao serve` as a person starts it; gives its address and process id."""
     port = free_port()
     kept = {k: v for k, v in os.environ.items() if not k.startswith("WENBAO_")}
@@ -166,7 +173,7 @@ def command(home: Path, models: Path, *options: str, **env: str) -> Iterator[tup
         "WENBAO_LOG_FORMAT": "json",
         **env,
     }
-    line = [sys.executable, "-m", "bot", "serve", "--port", str(port), *options]
+    line = [sys.executable, "-m", "bot", *before, "serve", "--port", str(port), *options]
     address = f"http://127.0.0.1:{port}"
     with (
         (home / "log").open("wb") as log,
@@ -223,6 +230,26 @@ def asked(address: str, headers: dict[str, str]) -> Sequence[str]:
     body = {"question": "石塘渔港夜间渡轮"}
     found = httpx.post(f"{address}/v1/search", json=body, headers=headers, timeout=60).json()
     return [passage["article_id"] for passage in found["passages"]]
+
+
+@pytest.mark.slow
+def test_debug_reaches_every_process(sample_home: Path, model_cache: Path) -> None:
+    quiet = {"WENBAO_LOG_LEVEL": "WARNING"}
+    with command(sample_home, model_cache, "--workers", "2", before=["--debug"], **quiet):
+        pass
+    log = (sample_home / "log").read_text("utf-8")
+    assert log.count("Started server process") == 2
+
+
+def test_the_collector_does_not_go_through_what_questions_need(sample_app: "App") -> None:
+    try:
+        run.settle(sample_app)
+        assert gc.get_freeze_count() > 100_000
+        for question in ("What did the members in Yanta propose?", "雁塔区的委员提了哪些建议？"):
+            sample_app.answerer.answer_now(sample_app.answerer.question(question))
+        assert len(gc.get_objects()) < 20_000
+    finally:
+        gc.unfreeze()
 
 
 @pytest.mark.slow
