@@ -119,7 +119,7 @@ class _Timer:
 
 @asynccontextmanager
 async def working(app: "App", api: FastAPI) -> AsyncIterator[None]:
-    """While the server runs: the thread that does jobs."""
+    """While the server runs: the thread that does jobs; at its end the last spans are sent."""
     sys.setswitchinterval(SWITCH_S)
     api.openapi()  # takes half a second, which no request should
     worker = Worker(api.state.door.jobs, lambda files, watcher: app.ingest(files, watcher=watcher))
@@ -128,6 +128,7 @@ async def working(app: "App", api: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         await asyncio.to_thread(worker.stop)
+        await asyncio.to_thread(api.state.door.traces.close)
 
 
 def settle(app: "App") -> None:
