@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from bot import __version__
+from rag.types import Article
 
 # ── Examples ────────────────────────────────────────────────────────────────────────────────────
 
@@ -126,13 +127,14 @@ def _day(text: str) -> str:
     return text
 
 
-def encoded_cursor(article_id: str) -> str:
+def encoded_cursor(article: Article) -> str:
     """The cursor that goes on behind an article."""
-    return base64.urlsafe_b64encode(article_id.encode()).decode().rstrip("=")
+    place = f"{article.date} {article.article_id}"
+    return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
 
 
 def decoded_cursor(cursor: str) -> str:
-    """The article id in a cursor; of one that isn't ours some place in the list."""
+    """The date and id in a cursor; of one that isn't ours some place in the list."""
     padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
     return base64.b64decode(padded, b"-_").decode(errors="replace")
 

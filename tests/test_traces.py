@@ -37,7 +37,7 @@ class Collector:
 
 
 def facts(pairs: Iterable[KeyValue]) -> dict[str, object]:
-    return {pair.key: getattr(pair.value, pair.value.WhichOneof("value")) for pair in pairs}
+    return {pair.key: getattr(pair.value, str(pair.value.WhichOneof("value"))) for pair in pairs}
 
 
 def took_ms(span: Span) -> float:
