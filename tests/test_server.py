@@ -9,22 +9,27 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import cast
 
 import httpx
 import pytest
 
 from bot.api import run
+from bot.wiring import App
 from conftest import ROOT
+from embeddings.embedder import Embedder
 from homes import write_articles
 from newsroom import Newsroom, newsroom, serving
-from rag.types import Article
-
-if TYPE_CHECKING:
-    from bot.wiring import App
+from rag.answer import Answerer
+from rag.errors import StoreUnavailable
+from rag.records import Records
+from rag.retrieve import Findings, Retriever
+from rag.types import Article, Question
 
 HEAD = b"GET /healthz HTTP/1.1\r\nHost: wenbao\r\n"
 
@@ -241,7 +246,7 @@ def test_debug_reaches_every_process(sample_home: Path, model_cache: Path) -> No
     assert log.count("Started server process") == 2
 
 
-def test_the_collector_does_not_go_through_what_questions_need(sample_app: "App") -> None:
+def test_the_collector_does_not_go_through_what_questions_need(sample_app: App) -> None:
     try:
         run.settle(sample_app)
         assert gc.get_freeze_count() > 100_000
@@ -250,6 +255,38 @@ def test_the_collector_does_not_go_through_what_questions_need(sample_app: "App"
         assert len(gc.get_objects()) < 20_000
     finally:
         gc.unfreeze()
+
+
+@dataclass
+class Counting:
+    """A retriever by shape: takes its time and counts who asks at once."""
+
+    now: int = 0
+    most: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def search(self, question: Question) -> Findings:
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        time.sleep(0.05)
+        with self.lock:
+            self.now -= 1
+        raise StoreUnavailable("Nothing is here.")
+
+
+@pytest.mark.parametrize(("processes", "at_once"), [(1, 4), (2, 2), (9, 1)])
+async def test_the_processes_of_a_machine_share_its_cores(
+    processes: int, at_once: int, hashing_embedder: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag.answer.CORES", 4)
+    counting = Counting()
+    shared = Answerer(
+        cast("Records", None), cast("Retriever", counting), hashing_embedder, processes=processes
+    )
+    asked = (shared.search(Question("桥", "zh")) for _ in range(10))
+    await asyncio.gather(*asked, return_exceptions=True)
+    assert counting.most == at_once
 
 
 @pytest.mark.slow
