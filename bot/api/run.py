@@ -154,8 +154,8 @@ def serve(app: "App") -> None:
     Raises:
         BadSettings: if the address can't be listened on.
     """
-    settle(app)
     with listening(app.settings) as listener:
+        settle(app)
         server(app).run(sockets=[listener])
 
 
