@@ -153,11 +153,22 @@ Cursor = Annotated[
 Words = Annotated[Text, Field(max_length=200)]
 Day = Annotated[str, AfterValidator(_day), Field(json_schema_extra={"format": "date"})]
 JobId = Annotated[str, Field(pattern="^[0-9a-f]{32}$", examples=[_JOB_ID])]
+_A_DAY: dict[str, Any] = {"anyOf": [{"format": "date"}, {"const": ""}]}
 Since = Annotated[
-    Text, Field(description="Only articles of this day or later.", examples=["2024-01-31"])
+    Text,
+    Field(
+        description="Only articles of this day or later.",
+        examples=["2024-01-31"],
+        json_schema_extra=_A_DAY,
+    ),
 ]
 Until = Annotated[
-    Text, Field(description="Only articles of this day or earlier.", examples=["2024-12-31"])
+    Text,
+    Field(
+        description="Only articles of this day or earlier.",
+        examples=["2024-12-31"],
+        json_schema_extra=_A_DAY,
+    ),
 ]
 Sources = Annotated[
     list[Text], Field(max_length=100, description="Only articles of these newspapers.")

@@ -557,6 +557,8 @@ async def test_the_docs_describe_the_answer_and_load_only_from_here(
     ask = document["paths"]["/v1/ask"]["post"]
     assert ask["operationId"] == "ask"
     assert set(ask["responses"]["200"]["content"]) == {"application/json", "text/event-stream"}
+    since = document["components"]["schemas"]["AskBody"]["properties"]["since"]
+    assert since["anyOf"] == [{"format": "date"}, {"const": ""}]
     for status in ("404", "422"):  # 404: an article to ask that isn't there
         assert set(ask["responses"][status]["content"]) == {"application/problem+json"}
 
