@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from bot import __version__
+from rag.types import Article
 
 # ── Examples ────────────────────────────────────────────────────────────────────────────────────
 
@@ -126,13 +127,14 @@ def _day(text: str) -> str:
     return text
 
 
-def encoded_cursor(article_id: str) -> str:
+def encoded_cursor(article: Article) -> str:
     """The cursor that goes on behind an article."""
-    return base64.urlsafe_b64encode(article_id.encode()).decode().rstrip("=")
+    place = f"{article.date} {article.article_id}"
+    return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
 
 
 def decoded_cursor(cursor: str) -> str:
-    """The article id in a cursor; of one that isn't ours some place in the list."""
+    """The date and id in a cursor; of one that isn't ours some place in the list."""
     padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
     return base64.b64decode(padded, b"-_").decode(errors="replace")
 
@@ -151,11 +153,22 @@ Cursor = Annotated[
 Words = Annotated[Text, Field(max_length=200)]
 Day = Annotated[str, AfterValidator(_day), Field(json_schema_extra={"format": "date"})]
 JobId = Annotated[str, Field(pattern="^[0-9a-f]{32}$", examples=[_JOB_ID])]
+_A_DAY: dict[str, Any] = {"anyOf": [{"format": "date"}, {"const": ""}]}
 Since = Annotated[
-    Text, Field(description="Only articles of this day or later.", examples=["2024-01-31"])
+    Text,
+    Field(
+        description="Only articles of this day or later.",
+        examples=["2024-01-31"],
+        json_schema_extra=_A_DAY,
+    ),
 ]
 Until = Annotated[
-    Text, Field(description="Only articles of this day or earlier.", examples=["2024-12-31"])
+    Text,
+    Field(
+        description="Only articles of this day or earlier.",
+        examples=["2024-12-31"],
+        json_schema_extra=_A_DAY,
+    ),
 ]
 Sources = Annotated[
     list[Text], Field(max_length=100, description="Only articles of these newspapers.")

@@ -69,8 +69,12 @@ class App:
         self.records.close()
 
 
-def open_app(settings: Settings, say: Callable[[str], None] = log.info) -> App:
+def open_app(
+    settings: Settings, say: Callable[[str], None] = log.info, *, processes: int = 1
+) -> App:
     """The whole house, ready to answer; the first time on a machine it builds the model.
+
+    It takes its share of a machine on which so many processes answer.
 
     Raises:
         StoreUnavailable, IndexMismatch, ModelUnavailable: saying what to do.
@@ -95,6 +99,7 @@ def open_app(settings: Settings, say: Callable[[str], None] = log.info) -> App:
         top_k=settings.top_k,
         max_chars=settings.max_chars,
         fitted=weights.of_home(settings.home, embedder.name),
+        processes=processes,
     )
     return App(settings, records, index, embedder, retriever, answerer, people)
 

@@ -66,7 +66,7 @@ class OnnxEmbedder:
         self._built = Built(**json.loads((folder / "model.json").read_text(encoding="utf-8")))
         self._basis: NDArray[np.float32] = np.load(folder / "basis.npy")
         self._tokenizer = _tokenizer(folder / "tokenizer.json", self._built.max_tokens)
-        self._session = _session(folder / "model.onnx")
+        self._session = session(folder / "model.onnx")
         self._inputs = {put.name for put in self._session.get_inputs()}
         self._workers = ThreadPoolExecutor(os.cpu_count() or 1, "embed")
 
@@ -272,13 +272,13 @@ def _quantise(model: Any, label: str, work: Path, ready: Path, *, taught: bool) 
     max_tokens = int(min(model.max_seq_length or 512, 512))
     query_prefix, passage_prefix = st.prefixes(model, label)
     tokenizer = _tokenizer(ready / "tokenizer.json", max_tokens)
-    session = _session(ready / "model.onnx")
-    inputs = {put.name for put in session.get_inputs()}
-    basis = adapter.token_basis() if taught else _basis(tokenizer, session, inputs)
+    network = session(ready / "model.onnx")
+    inputs = {put.name for put in network.get_inputs()}
+    basis = adapter.token_basis() if taught else _basis(tokenizer, network, inputs)
     np.save(ready / "basis.npy", basis)
     texts = [passage_prefix + text for text in _check_texts()]
     served = np.concatenate(
-        [run_session(session, inputs, b)[0] for b in _batches(tokenizer, texts)]
+        [run_session(network, inputs, b)[0] for b in _batches(tokenizer, texts)]
     )
     true = model.encode(texts, prompt="", normalize_embeddings=True, show_progress_bar=False)
     cosines = (served * np.asarray(true)).sum(axis=1)
@@ -353,9 +353,11 @@ def _tokenizer(path: Path, max_tokens: int) -> "Tokenizer":
     return tokenizer
 
 
-def _session(path: Path) -> "InferenceSession":
-    from onnxruntime import InferenceSession, SessionOptions
+def session(path: Path) -> "InferenceSession":
+    """An ONNX network that runs on one thread a call, and tells nobody that it does."""
+    from onnxruntime import InferenceSession, SessionOptions, disable_telemetry_events
 
+    disable_telemetry_events()
     options = SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3

@@ -41,7 +41,7 @@ MAX_TOP_K = 50
 MAX_PARTS = 5  # questions asked at once that are each looked up; more are read as one
 IN_TURN = 0.4  # of the threshold is enough for a follow-up on articles that have just answered
 STREAMS = 32  # answers that come about at the same time where most wait for a language model
-EXTRACTS = (os.cpu_count() or 1) + 1  # and where none does: more would only get in each other's way
+CORES = os.cpu_count() or 1  # where none does: more would only get in each other's way
 
 _REFUSALS: dict[Language, dict[Reason, str]] = {
     "en": {
@@ -115,14 +115,18 @@ class Answerer:
         top_k: int = 8,
         max_chars: int = 2_000,
         fitted: weights.Weights | None = None,
+        processes: int = 1,
     ) -> None:
+        """`processes` that answer on this machine share its cores."""
         self._records = records
         self._gloss = gloss
         self._retriever = retriever
         self._embedder = embedder
         self._model = model
         self._writer = Writer(model, embedder, retriever) if model else None
-        self._threads = ThreadPoolExecutor(STREAMS if model else EXTRACTS, "answer")
+        self._threads = ThreadPoolExecutor(
+            STREAMS if model else max(1, CORES // processes), "answer"
+        )
         self._top_k = top_k
         self._max_chars = max_chars
         self._weights = fitted or weights.load()
@@ -196,8 +200,9 @@ class Answerer:
             yield step
 
     async def search(self, question: Question) -> list[Hit]:
-        """The ranked passages alone."""
-        return await asyncio.to_thread(self.search_now, question)
+        """The ranked passages alone; the event loop goes on meanwhile."""
+        loop, context = asyncio.get_running_loop(), contextvars.copy_context()
+        return await loop.run_in_executor(self._threads, context.run, self.search_now, question)
 
     def search_now(self, question: Question) -> list[Hit]:
         """The ranked passages alone."""

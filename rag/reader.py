@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embeddings.embedder import TOKEN_SCALE, Tokens
+from embeddings.serving import session
 from rag.chunking import Span
 
 if TYPE_CHECKING:
@@ -81,9 +82,4 @@ def _workers() -> ThreadPoolExecutor:
 
 @lru_cache(maxsize=1)
 def _session() -> "InferenceSession":
-    from onnxruntime import InferenceSession, SessionOptions
-
-    options = SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    return InferenceSession(str(PATH), options, providers=["CPUExecutionProvider"])
+    return session(PATH)

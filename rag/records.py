@@ -121,27 +121,35 @@ class Records:
             ).fetchone()
             return Counts(articles, int(self._database.meta("passages", "0")), files)
 
-    def articles(
+    def articles(self, after: str = "", limit: int = 100) -> list[Article]:
+        """Up to `limit` articles by id, behind the id `after`."""
+        return self._articles("WHERE id > ? ORDER BY id LIMIT ?", after, limit)
+
+    def newest(
         self,
-        after: str = "",
+        behind: tuple[str, str] | None = None,
         limit: int = 100,
         *,
         title: str = "",
         since: str = "",
         until: str = "",
     ) -> list[Article]:
-        """Up to `limit` articles by id, behind the id `after`.
+        """Up to `limit` articles, the last date first, behind the one of that date and id.
 
         Only those whose title holds `title`, dated from `since` to `until`, where these are given.
         """
-        where, values = "WHERE id > ?", [after]
+        where, values = "WHERE TRUE", list[str | int]()
+        if behind:
+            date, article_id = behind
+            where += " AND (date < ? OR date = ? AND id > ?)"
+            values += [date, date, article_id]
         if title:
             where += " AND instr(lower(title), lower(?))"
             values.append(title)
         if since or until:
             where += " AND date BETWEEN ? AND ?"
             values += [since or "0", until or "~"]
-        return self._articles(f"{where} ORDER BY id LIMIT ?", *values, limit)
+        return self._articles(f"{where} ORDER BY date DESC, id LIMIT ?", *values, limit)
 
     def latest(self, limit: int = 10) -> list[Article]:
         """The newest articles, by date, then by when they were added."""

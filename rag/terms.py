@@ -344,9 +344,13 @@ def _english_concept(word: str, question: str, gloss: Gloss) -> Concept | None:
     if known := _known_places(word, spellings) if sounds else ():
         # What it is written as counts alone: Chengdu is 成都, not 程度, which sounds the same.
         spellings, sounds = [*spellings, *known], ()
-    is_name = bool(known) or _is_place(spellings) or (
-        bool(sounds)
-        and (not spellings or bool(names.places_said(word)) or _is_said_so(word, spellings))
+    is_name = (
+        bool(known)
+        or _is_place(spellings)
+        or (
+            bool(sounds)
+            and (not spellings or bool(names.places_said(word)) or _is_said_so(word, spellings))
+        )
     )
     if word in numbers.SMALL:
         spellings.append(f" #{numbers.SMALL[word]} ")

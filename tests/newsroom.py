@@ -208,9 +208,9 @@ class Shelf:
 
     room: Newsroom
 
-    def articles(
+    def newest(
         self,
-        after: str = "",
+        behind: tuple[str, str] | None = None,
         limit: int = 100,
         *,
         title: str = "",
@@ -219,8 +219,11 @@ class Shelf:
     ) -> list[Article]:
         off_the_loop()
         ordered = sorted(self.room.articles, key=lambda a: a.article_id)
-        dated = [a for a in ordered if (since or "") <= a.date <= (until or "~")]
-        return [a for a in dated if a.article_id > after and title in a.title][:limit]
+        ordered.sort(key=lambda a: a.date, reverse=True)
+        places = [(a.date, a.article_id) for a in ordered]
+        rest = ordered[places.index(behind) + 1 :] if behind in places else ordered
+        dated = [a for a in rest if (since or "") <= a.date <= (until or "~")]
+        return [a for a in dated if title in a.title][:limit]
 
     def latest(self, limit: int = 10) -> list[Article]:
         off_the_loop()

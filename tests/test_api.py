@@ -217,7 +217,10 @@ async def test_search_gives_the_ranked_passages(client: httpx.AsyncClient) -> No
 async def test_the_list_pages_through_every_article_once(
     client: httpx.AsyncClient, room: Newsroom
 ) -> None:
-    room.articles = [Article(f"编号/{n:02}", f"第{n}篇", "正文。") for n in range(7)]
+    days = ["2024-05-02", "2024-05-03", "", "2024-05-03", "", "2024-05-01", "2024-05-03"]
+    room.articles = [
+        Article(f"编号/{n:02}", f"第{n}篇", "正文。", date=day) for n, day in enumerate(days)
+    ]
     seen: list[str] = []
     cursor = ""
     for _ in range(4):
@@ -227,13 +230,13 @@ async def test_the_list_pages_through_every_article_once(
         seen += [article["article_id"] for article in page["articles"]]
         cursor = page["next_cursor"]
     assert cursor is None
-    assert seen == [f"编号/{n:02}" for n in range(7)]
+    assert seen == [f"编号/{n:02}" for n in (1, 3, 6, 0, 5, 2, 4)]
 
 
 async def test_the_list_leaves_texts_and_paths_out(client: httpx.AsyncClient) -> None:
     page = (await client.get("/v1/articles")).json()
     assert page["next_cursor"] is None
-    assert [a["title"] for a in page["articles"]] == [LIBRARY.title, BRIDGE.title]
+    assert [a["title"] for a in page["articles"]] == [BRIDGE.title, LIBRARY.title]
     assert not {"text", "path"} & set(page["articles"][0])
 
 
@@ -554,7 +557,10 @@ async def test_the_docs_describe_the_answer_and_load_only_from_here(
     ask = document["paths"]["/v1/ask"]["post"]
     assert ask["operationId"] == "ask"
     assert set(ask["responses"]["200"]["content"]) == {"application/json", "text/event-stream"}
-    assert set(ask["responses"]["422"]["content"]) == {"application/problem+json"}
+    since = document["components"]["schemas"]["AskBody"]["properties"]["since"]
+    assert since["anyOf"] == [{"format": "date"}, {"const": ""}]
+    for status in ("404", "422"):  # 404: an article to ask that isn't there
+        assert set(ask["responses"][status]["content"]) == {"application/problem+json"}
 
 
 def test_a_taken_port_is_told_in_one_sentence(tmp_path: Path) -> None:

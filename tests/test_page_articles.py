@@ -51,6 +51,24 @@ def test_the_list_is_found_again_where_it_was_left(visit: Visit) -> None:
     expect(entry).to_be_in_viewport()
 
 
+def test_the_last_articles_opened_need_not_be_sent_again(visit: Visit) -> None:
+    page = visit.page
+    expect(page.locator("#articles li")).to_have_count(30)
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url.partition("/v1/articles/")[2]))
+
+    def opened(number: int) -> int:
+        entry = page.locator("#articles button").nth(number)
+        title = entry.locator(".title").text_content() or ""
+        entry.dispatch_event("click")
+        expect(page.locator("#article-title")).to_have_text(title)
+        return len(list(filter(None, sent)))
+
+    for number in range(21):
+        opened(number)
+    assert (opened(20), opened(1), opened(0)) == (21, 21, 22)
+
+
 def test_an_example_question_asks_itself(visit: Visit) -> None:
     expect(visit.page.locator("#examples")).to_be_visible()
     visit.page.locator(".example").first.click()

@@ -104,7 +104,26 @@ def test_articles_are_listed_by_id_a_page_at_a_time(records: Records) -> None:
     assert [a.article_id for a in first] == ["a0", "a1"]
     assert [a.article_id for a in records.articles(after="a1", limit=2)] == ["a2", "a3"]
     assert records.articles(after="a4") == []
-    assert records.articles(title="\udcff") == []  # what a shell makes of a byte that is no text
+
+
+def test_the_newest_articles_are_listed_a_page_at_a_time(records: Records) -> None:
+    days = ["2024-05-01", "2024-06-01", "", "2024-06-01", "2024-04-30"]
+    put(records, *(replace(one(i), date=day) for i, day in enumerate(days)))
+    order = ["a1", "a3", "a0", "a4", "a2"]  # of one day by id, without a date at the end
+    assert [a.article_id for a in records.newest()] == order
+    for number, before in enumerate(order, 1):
+        behind = (days[int(before[1])], before)
+        assert [a.article_id for a in records.newest(behind, 2)] == order[number : number + 2]
+    assert records.newest(title="\udcff") == []  # what a shell makes of a byte that is no text
+
+
+def test_a_page_goes_on_where_its_article_was_taken_out(records: Records) -> None:
+    put(records, *(replace(one(i), date=f"2024-05-0{5 - i}") for i in range(4)))
+    (last,) = records.newest(limit=1)
+    put(records, replace(one(9), date="2024-05-09"))
+    with records.change():
+        records.remove_article(last.article_id)
+    assert [a.article_id for a in records.newest((last.date, last.article_id), 2)] == ["a1", "a2"]
 
 
 def test_the_latest_articles_come_first(records: Records) -> None:

@@ -2,24 +2,34 @@
 
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import httpx
 import pytest
 
 from bot.api import run
+from bot.wiring import App
 from conftest import ROOT
+from embeddings.embedder import Embedder
 from homes import write_articles
 from newsroom import Newsroom, newsroom, serving
-from rag.types import Article
+from rag.answer import Answerer
+from rag.errors import StoreUnavailable
+from rag.records import Records
+from rag.retrieve import Findings, Retriever
+from rag.types import Article, Question
 
 HEAD = b"GET /healthz HTTP/1.1\r\nHost: wenbao\r\n"
 
@@ -153,7 +163,9 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def command(home: Path, models: Path, *options: str, **env: str) -> Iterator[tuple[str, int]]:
+def command(
+    home: Path, models: Path, *options: str, before: Sequence[str] = (), **env: str
+) -> Iterator[tuple[str, int]]:
     """`wenbao serve` as a person starts it; gives its address and process id."""
     port = free_port()
     kept = {k: v for k, v in os.environ.items() if not k.startswith("WENBAO_")}
@@ -166,7 +178,7 @@ def command(home: Path, models: Path, *options: str, **env: str) -> Iterator[tup
         "WENBAO_LOG_FORMAT": "json",
         **env,
     }
-    line = [sys.executable, "-m", "bot", "serve", "--port", str(port), *options]
+    line = [sys.executable, "-m", "bot", *before, "serve", "--port", str(port), *options]
     address = f"http://127.0.0.1:{port}"
     with (
         (home / "log").open("wb") as log,
@@ -223,6 +235,58 @@ def asked(address: str, headers: dict[str, str]) -> Sequence[str]:
     body = {"question": "石塘渔港夜间渡轮"}
     found = httpx.post(f"{address}/v1/search", json=body, headers=headers, timeout=60).json()
     return [passage["article_id"] for passage in found["passages"]]
+
+
+@pytest.mark.slow
+def test_debug_reaches_every_process(sample_home: Path, model_cache: Path) -> None:
+    quiet = {"WENBAO_LOG_LEVEL": "WARNING"}
+    with command(sample_home, model_cache, "--workers", "2", before=["--debug"], **quiet):
+        pass
+    log = (sample_home / "log").read_text("utf-8")
+    assert log.count("Started server process") == 2
+
+
+def test_the_collector_does_not_go_through_what_questions_need(sample_app: App) -> None:
+    try:
+        run.settle(sample_app)
+        assert gc.get_freeze_count() > 100_000
+        for question in ("What did the members in Yanta propose?", "雁塔区的委员提了哪些建议？"):
+            sample_app.answerer.answer_now(sample_app.answerer.question(question))
+        assert len(gc.get_objects()) < 20_000
+    finally:
+        gc.unfreeze()
+
+
+@dataclass
+class Counting:
+    """A retriever by shape: takes its time and counts who asks at once."""
+
+    now: int = 0
+    most: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def search(self, question: Question) -> Findings:
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        time.sleep(0.05)
+        with self.lock:
+            self.now -= 1
+        raise StoreUnavailable("Nothing is here.")
+
+
+@pytest.mark.parametrize(("processes", "at_once"), [(1, 4), (2, 2), (9, 1)])
+async def test_the_processes_of_a_machine_share_its_cores(
+    processes: int, at_once: int, hashing_embedder: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag.answer.CORES", 4)
+    counting = Counting()
+    shared = Answerer(
+        cast("Records", None), cast("Retriever", counting), hashing_embedder, processes=processes
+    )
+    asked = (shared.search(Question("桥", "zh")) for _ in range(10))
+    await asyncio.gather(*asked, return_exceptions=True)
+    assert counting.most == at_once
 
 
 @pytest.mark.slow

@@ -42,12 +42,14 @@ def _reading(made: APIRouter, door: Door) -> None:
         since: Annotated[schemas.Day | None, Query(description="Of this day or later.")] = None,
         until: Annotated[schemas.Day | None, Query(description="Of this day or earlier.")] = None,
     ) -> Response:
-        """List the articles, a page at a time, ordered by id."""
+        """List the articles, a page at a time, the newest first; those without a date come last."""
+        date, _, article_id = cursor.partition(" ")
+        behind = (date, article_id) if cursor else None
         found = await door.quick(
-            records.articles, cursor, limit + 1, title=q, since=since or "", until=until or ""
+            records.newest, behind, limit + 1, title=q, since=since or "", until=until or ""
         )
         page = found[:limit]
-        more = schemas.encoded_cursor(page[-1].article_id) if len(found) > limit else None
+        more = schemas.encoded_cursor(page[-1]) if len(found) > limit else None
         shown = [_public(article_json(article, with_text=False)) for article in page]
         return JSONResponse({"articles": shown, "next_cursor": more})
 

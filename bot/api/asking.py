@@ -38,7 +38,7 @@ def router(door: Door) -> APIRouter:
         "/ask",
         summary="Answer a question",
         response_model=schemas.AnswerJson,
-        responses={200: {"content": event_stream}},
+        responses={200: {"content": event_stream}, **schemas.problems(404)},
     )
     async def ask(body: schemas.AskBody, request: Request) -> Response:
         """Answer a question from the articles, with citations, or say that they don't hold it."""

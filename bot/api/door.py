@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from bot.jobs import Jobs
 from bot.keys import Keys, Rates
 from bot.metrics import Metrics
+from bot.traces import Traces
 from rag.errors import StoreUnavailable
 from rag.types import Answer
 
@@ -46,6 +47,7 @@ class Door:
     rates: Rates
     jobs: Jobs
     metrics: Metrics = field(default_factory=Metrics)
+    traces: Traces = field(default_factory=Traces)
     quick: Threads = field(default_factory=lambda: Threads(4, "quick"))
     slow: Threads = field(default_factory=lambda: Threads(1, "slow"))
     reading: Threads = field(default_factory=lambda: Threads(1, "reading"))
@@ -64,6 +66,7 @@ class Door:
     async def keep(self, door: str, who: str, answer: Answer) -> str:
         """Counts and keeps an answer; gives its id, or "" where nothing can be written now."""
         self.metrics.answered(door, answer)
+        self.traces.answered(door, answer)
         try:
             return await self.quick(self.app.people.answered, who, answer)
         except StoreUnavailable:  # an answer is worth more than a vote on it

@@ -13,7 +13,7 @@ from fastapi import HTTPException
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bot import logs, problems
+from bot import logs, problems, traces
 from bot.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -54,8 +54,10 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _request_id(Headers(scope=scope).get("x-request-id", ""))
+        sent = Headers(scope=scope)
+        request_id = _request_id(sent.get("x-request-id", ""))
         logs.request_id.set(request_id)
+        traces.carried.set({name: sent[name] for name in traces.CARRIED if name in sent})
         scope.setdefault("state", {})["request_id"] = request_id
         began, status = time.perf_counter(), 0
 

@@ -27,7 +27,9 @@ def settings() -> "Settings":
     from bot.settings import load
 
     found = load()
-    logs.set_up("DEBUG" if state["debug"] else found.log_level, found.log_format)
+    if state["debug"]:
+        found = found.model_copy(update={"log_level": "DEBUG"})
+    logs.set_up(found.log_level, found.log_format)
     return found
 
 

@@ -6,16 +6,17 @@ import { mark, reveal, show } from "./panel.js";
 import { lines } from "./points.js";
 import { get, wordsOf } from "./server.js";
 
-const texts = new Map(); // article id -> the promise of its whole article
+const KEPT = 20; // articles that need not be asked for again
+const texts = new Map(); // article id -> the promise of its whole article, the last opened last
 let wanted = 0; // the number of the latest wish: only that one is shown
 
 function whole(id) {
-  if (!texts.has(id)) {
-    const loading = get(`v1/articles/${encodeURIComponent(id)}`);
-    loading.catch(() => texts.delete(id));
-    texts.set(id, loading);
-  }
-  return texts.get(id);
+  const loading = texts.get(id) ?? get(`v1/articles/${encodeURIComponent(id)}`);
+  loading.catch(() => texts.delete(id));
+  texts.delete(id);
+  texts.set(id, loading);
+  if (texts.size > KEPT) texts.delete(texts.keys().next().value);
+  return loading;
 }
 
 /** Shows an article; with a citation, its quote is lit up and scrolled to. */

@@ -27,6 +27,15 @@ CONFIG = """
 [[operations]]
 include-name = "POST /v1/articles"
 checks.positive_data_acceptance.expected-statuses = ["202", "401", "403", "415", "422"]
+
+# Nor that one day is before another.
+[[operations]]
+include-name = "POST /v1/ask"
+checks.positive_data_acceptance.expected-statuses = ["2xx", "404", "422"]
+
+[[operations]]
+include-name = "POST /v1/search"
+checks.positive_data_acceptance.expected-statuses = ["2xx", "422"]
 """
 
 
