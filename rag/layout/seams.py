@@ -1,9 +1,10 @@
 """How well two pieces of text go together at their seam: as one sentence that was cut in two.
 
 Two log-odds, by the words and parts of speech beside the seam: that a text begins in mid-sentence,
-and that it goes on from just this end; and how usual the two characters at the seam are side by
-side. The weights in seams.json are fitted on cut sentences (tests/bench/fit_seams.py), the pairs in
-pairs.txt are counted in running text (tests/bench/fit_pairs.py). Does not cover what the texts are about (stitching.py).
+and that it goes on from just this end; and how usual the two characters at the seam are as
+neighbours. The weights in seams.json are fitted on cut sentences (tests/bench/fit_seams.py), the
+pairs in pairs.txt are counted in running text (tests/bench/fit_pairs.py). Does not cover what the
+texts are about (stitching.py).
 """
 
 import json

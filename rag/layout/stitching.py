@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from rag.layout import seams
 from rag.layout.blocks import COMMAS, PAIRS, Block
 from rag.layout.cues import NUMBERED, Cues
-from rag.layout.habits import OPENER, Habits, loose_start
+from rag.layout.habits import CLOSING_STARTS, OPENER, Habits, loose_start
 from rag.layout.roles import HEADING, Role
 
 _MAX_PAIRS = (
@@ -280,6 +280,8 @@ class View:
         by_chance = 0.08 * (len(fragment.new) + len(fragment.shared))
         cues = dict(fragment.own)
         cues["gain"] = fragment.gain(len(fragment.shared) - by_chance)
+        if tail.text[0] in CLOSING_STARTS:
+            cues["closing first"] = 1.0
         if tail.unopened:
             cues["unopened"] = float(len(tail.unopened))
         if tail.text[0] in _ONLY_COUNTED:
