@@ -31,7 +31,6 @@ _MAX_PAIRS = (
     40_000  # open ends x tails; beyond it a file is no page, and only neighbours are joined
 )
 _HOPELESS = -9.0  # gain of a join without its seam, for which no seam can make up
-_JOIN, _STRAY = 0.0, 0.0
 Scores = NDArray[np.float64]
 LOOSE = -1  # the head of a fragment that belongs to no article of the page
 
@@ -115,7 +114,7 @@ def _links(
         pairs = [(view.before.get(q), q) for q in tails]
         return {q: p for p, q in pairs if p in view.ends and view.gain(p, q) > 0}
     chosen = {tails[j]: heads[i] for i, j in _assigned(view, heads, tails)}
-    strays = (q for q in tails if q not in chosen and view.stays(q) < _STRAY)
+    strays = (q for q in tails if q not in chosen and view.stays(q) < 0)
     return chosen | dict.fromkeys(strays, LOOSE)
 
 
@@ -451,7 +450,7 @@ def _assigned(view: View, heads: Sequence[int], tails: Sequence[int]) -> list[tu
     gains = view.gains(heads, tails)
     rows, columns = linear_sum_assignment(np.maximum(gains, 0.0), maximize=True)
     pairs = zip(rows.tolist(), columns.tolist(), strict=True)
-    return [(row, column) for row, column in pairs if gains[row, column] > _JOIN]
+    return [(row, column) for row, column in pairs if gains[row, column] > 0]
 
 
 def _sum(weights: Mapping[str, float], cues: Cues, kind: str = "") -> float:
