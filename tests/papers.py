@@ -55,6 +55,7 @@ _KICKERS = (
 ).split("|")
 _SURNAMES, _GIVEN = "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗", "文明华建国兰英晓雨晨思远若溪一舟"
 _PAPERS = ("云港日报", "青石晚报", "西岭时报", "东川政协报", "江北都市报")
+_TAILS = (0, 1, 1, 1, 2, 2, 3)  # displaced tails a page
 STRANGER = -1  # owner of a tail whose head is on another page
 _DAYS = "一二三四五六日"
 
@@ -130,6 +131,14 @@ def own_articles(*names: str) -> list[PageArticle]:
     return found
 
 
+def fitting_articles(*more: Path) -> list[PageArticle]:
+    """All that weights may be fitted on: the tuning articles but for `fit`, and files like them."""
+    tuning = sorted((DATA / "tuning").glob("*.passages.jsonl"))
+    paths = [*(path for path in tuning if path.stem != "fit.passages"), *more]
+    rows = (line for path in paths for line in path.read_text(encoding="utf-8").splitlines())
+    return [_tuning(json.loads(row)) for row in rows]
+
+
 def _sample(row: dict[str, str]) -> PageArticle:
     return PageArticle(row["title"], row["text"], row["subtitle"], row["byline"])
 
@@ -151,6 +160,7 @@ def printed(
     style: Style,
     *,
     stranger: PageArticle | None = None,
+    tails: Sequence[int] = _TAILS,
 ) -> Paper:
     """A page of these articles, drawn at random; of the stranger it has a tail only."""
     signed, short = rng.choice((0.0, 0.4, 0.9, 1.0)), rng.choice((0.0, 0.0, 0.2, 0.6))
@@ -160,7 +170,7 @@ def printed(
     ]
     if style.half_width:
         articles = [_in_half_width(article) for article in articles]
-    torn = _torn(articles, rng)
+    torn = _torn(articles, rng, tails)
     lost = rng.choice(list(torn)) if torn and rng.random() < 0.06 else None
     if lost is not None:  # its tail is on another page
         article = articles[lost]
@@ -183,9 +193,9 @@ def printed(
     return _set(_furnished(pieces, rng), articles, torn, style)
 
 
-def _torn(articles: Sequence[PageArticle], rng: Random) -> dict[int, int]:
+def _torn(articles: Sequence[PageArticle], rng: Random, tails: Sequence[int]) -> dict[int, int]:
     """Which articles have a displaced tail, and where they are torn."""
-    wanted = rng.choice((0, 1, 1, 1, 2, 2, 3)) if len(articles) > 2 else 0
+    wanted = rng.choice(tails) if len(articles) > 2 else 0
     torn: dict[int, int] = {}
     for number in rng.sample(range(len(articles)), wanted):
         text = articles[number].text
@@ -487,10 +497,12 @@ def _six_grams(text: str) -> Counter[str]:
     return Counter(chars[i : i + 6] for i in range(max(1, len(chars) - 5)))
 
 
-def papers(pool: Sequence[PageArticle], seeds: Iterable[int]) -> Iterator[Paper]:
+def papers(
+    pool: Sequence[PageArticle], seeds: Iterable[int], tails: Sequence[int] = _TAILS
+) -> Iterator[Paper]:
     """A page for each seed, the styles in turn; one in twenty has a stranger's tail."""
     for seed in seeds:
         rng = Random(seed)
         chosen = rng.sample(pool, min(len(pool), rng.randint(4, 9)))
         stranger = chosen.pop() if rng.random() < 0.05 else None
-        yield printed(chosen, rng, STYLES[seed % len(STYLES)], stranger=stranger)
+        yield printed(chosen, rng, STYLES[seed % len(STYLES)], stranger=stranger, tails=tails)

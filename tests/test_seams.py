@@ -27,3 +27,17 @@ def test_an_end_fits_its_own_rest_best() -> None:
 def test_any_text_has_a_number(text: str) -> None:
     end, start = seams.end_of(text), seams.start_of(text)
     assert abs(seams.fits(end, start)) < 50 and abs(seams.begins_inside(start)) < 50
+
+
+def test_two_halves_of_a_word_are_usual_side_by_side() -> None:
+    halves, strangers = seams.usual("县里开了协", "商会。"), seams.usual("县里开了协", "的群众。")
+    assert halves > 1 > strangers
+
+
+@pytest.mark.parametrize(("before", "after"), [("", "桥"), ("桥", ""), ("\U0001f600", "桥")])
+def test_a_character_that_is_not_known_tells_nothing(before: str, after: str) -> None:
+    assert seams.usual(before, after) == 0.0
+
+
+def test_all_digits_are_one() -> None:
+    assert seams.usual("1", "名") == seams.usual("7", "名")

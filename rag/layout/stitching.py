@@ -12,7 +12,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -24,13 +24,13 @@ from numpy.typing import NDArray
 from rag.layout import seams
 from rag.layout.blocks import COMMAS, PAIRS, Block
 from rag.layout.cues import NUMBERED, Cues
-from rag.layout.habits import OPENER, Habits, loose_start
+from rag.layout.habits import CLOSING_STARTS, OPENER, Habits, loose_start
 from rag.layout.roles import HEADING, Role
 
 _MAX_PAIRS = (
     40_000  # open ends x tails; beyond it a file is no page, and only neighbours are joined
 )
-_HOPELESS = -2.5  # log-odds of a join by its ends alone, for which no likeness can make up
+_HOPELESS = -9.0  # gain of a join without its seam, for which no seam can make up
 Scores = NDArray[np.float64]
 LOOSE = -1  # the head of a fragment that belongs to no article of the page
 
@@ -112,20 +112,10 @@ def _links(
     heads, tails = view.heads, list(view.tails)
     if len(heads) * len(tails) > _MAX_PAIRS:
         pairs = [(view.before.get(q), q) for q in tails]
-        return {q: p for p, q in pairs if p in view.ends and view.score(p, q) > 0}
+        return {q: p for p, q in pairs if p in view.ends and view.gain(p, q) > 0}
     chosen = {tails[j]: heads[i] for i, j in _assigned(view, heads, tails)}
-    return chosen | dict.fromkeys(_strays(view, chosen), LOOSE)
-
-
-def _strays(view: "View", chosen: Mapping[int, int]) -> Iterator[int]:
-    """The blocks that belong to no article; what stands below a moved block goes with it."""
-    moved: set[int] = set()
-    for q in view.tails:
-        if q in chosen:
-            moved.update([view.home[q]] if view.before.get(q) != chosen[q] else [])
-        elif view.home[q] not in moved and view.is_stray(q):
-            moved.add(view.home[q])
-            yield q
+    strays = (q for q in tails if q not in chosen and view.stays(q) < 0)
+    return chosen | dict.fromkeys(strays, LOOSE)
 
 
 def _is_open(block: Block) -> bool:
@@ -201,6 +191,7 @@ class View:
         self.tails = {item: self._tail(item) for item in tails}
         self.ends = {p: self._end(p) for p in self.heads}
         self.after = {a: b for b, a in self.before.items()}
+        self._stays: dict[int, float] = {}
 
     def _enter(self, number: int, section: Section) -> None:
         """Note where a section's blocks stand, and the article's telling terms down to each."""
@@ -273,61 +264,71 @@ class View:
         """The cues that q goes on from p, named by how they stand to each other."""
         if self.before.get(q) == p:
             return {f"on {name}": value for name, value in self._next(p, q).items()}
-        kind = self._kind(p)
-        return {f"{kind} {name}": value for name, value in self._displaced(p, q).items()}
+        return {f"far {name}": value for name, value in self._displaced(p, q).items()}
 
-    def _kind(self, p: int) -> str:
-        """`torn`: p is the last of its article, else `away`."""
-        return "torn" if p == self.sections[self.home[p]].items[-1] else "away"
+    def home_cues(self, q: int) -> Cues:
+        """The cues that q belongs to the article of the block above it."""
+        above = self.before[q]
+        if above in self.ends:
+            return self.cues(above, q)
+        return {f"below {name}": value for name, value in self._below(q).items()}
 
-    def scores(self, heads: Sequence[int], tails: Sequence[int]) -> Scores:
-        """Log-odds that each tail goes on from each head, shape (heads, tails); over 0: it does.
+    def _below(self, q: int) -> Cues:
+        """The cues that q is a new paragraph after the one above it."""
+        tail, fragment = self.blocks[q], self.tails[q]
+        by_chance = 0.08 * (len(fragment.new) + len(fragment.shared))
+        cues = dict(fragment.own)
+        cues["gain"] = fragment.gain(len(fragment.shared) - by_chance)
+        if tail.text[0] in CLOSING_STARTS:
+            cues["closing first"] = 1.0
+        if tail.unopened:
+            cues["unopened"] = float(len(tail.unopened))
+        if tail.text[0] in _ONLY_COUNTED:
+            cues["count missing"] = 1.0
+        if NUMBERED.match(tail.text):
+            cues["numbered"] = 1.0
+        if not (COMMAS.search(tail.text) or tail.ends):
+            cues["no prose"] = 1.0
+        if self.habits.indents:
+            cues["indented" if tail.indented else "unindented"] = 1.0
+        return cues
+
+    def stays(self, q: int) -> float:
+        """Log-odds that q belongs to the article above it, rather than to none."""
+        if q not in self._stays:
+            weights = _weights()["home"]
+            known = q in self.before
+            self._stays[q] = _sum(weights, self.home_cues(q)) if known else 0.0
+        return self._stays[q]
+
+    def gain(self, p: int, q: int) -> float:
+        """How much likelier the page is with q joined to p than with q where it stands; log."""
+        return _sum(_weights()["both"], self.cues(p, q)) - max(0.0, self.stays(q))
+
+    def gains(self, heads: Sequence[int], tails: Sequence[int]) -> Scores:
+        """The gain of each pair, shape (heads, tails).
 
         Pairs that neither their ends nor their likeness make probable are left at 0.
         """
-        weights = _weights()["join"]
+        weights = _weights()["both"]
         found = np.zeros((len(heads), len(tails)))
-        share = np.array(self.size) / max(1, sum(self.size))
+        share = np.array(self.size) / self.whole
         votes = np.array([[self.votes[q][n] for q in tails] for n in range(len(self.sections))])
-        total = np.array([self.votes[q].total() for q in tails])
+        total = np.array([self.voters[q] for q in tails])
         like = np.log((votes + 1) / (share[:, None] * total[None, :] + 1)) / 2
-        kinds = ("torn", "away")
-        begun = {k: np.array([_sum(k, self.tails[q].own) for q in tails]) for k in kinds}
+        stays = np.array([max(0.0, self.stays(q)) for q in tails])
+        begun = np.array([_sum(weights, self.tails[q].own, "far") for q in tails]) - stays
         place = {q: j for j, q in enumerate(tails)}
         quoted = [j for j, q in enumerate(tails) if self.blocks[q].unopened]
         for i, p in enumerate(heads):
-            kind = self._kind(p)
-            first = begun[kind] + _sum(kind, self.ends[p])
-            first += weights.get(f"{kind} like", 0.0) * like[self.home[p]]
+            first = begun + _sum(weights, self.ends[p], "far")
+            first += weights.get("far like", 0.0) * like[self.home[p]]
             near = [place[q] for q in (self.after.get(p),) if q in place]
             near += quoted if self.blocks[p].unclosed else []
             for j in {*np.flatnonzero(first > _HOPELESS).tolist(), *near}:
                 if self.possible(p, tails[j]):
-                    found[i, j] = max(0.0, self.score(p, tails[j]))
+                    found[i, j] = self.gain(p, tails[j])
         return found
-
-    def score(self, p: int, q: int) -> float:
-        """Log-odds that q goes on from p."""
-        weights = _weights()["join"]
-        return sum(value * weights.get(name, 0.0) for name, value in self.cues(p, q).items())
-
-    def place_cues(self, q: int) -> Cues:
-        """The cues that a block is a stray after the one above it."""
-        above = self.before[q]
-        fragment = self.tails[q]
-        joint = fragment.own | (self._junction(above, q) if above in self.ends else {"closed": 1.0})
-        by_chance = 0.08 * (len(fragment.new) + len(fragment.shared))
-        joint["gain"] = fragment.gain(len(fragment.shared) - by_chance)
-        if self.habits.indents:
-            joint["indented" if self.blocks[q].indented else "unindented"] = 1.0
-        return joint
-
-    def is_stray(self, q: int) -> bool:
-        """Whether an unplaced block is no part of the article that it stands in."""
-        if q not in self.before:
-            return False
-        weights = _weights()["stray"]
-        return sum(v * weights.get(name, 0.0) for name, v in self.place_cues(q).items()) > 0
 
     def _next(self, p: int, q: int) -> Cues:
         """The cues that q is the rest of the paragraph p right before it."""
@@ -358,6 +359,8 @@ class View:
             cues["indented" if self.blocks[q].indented else "unindented"] = 1.0
         if self.home[p] == self.home[q]:
             cues["same section"] = 1.0
+        if p in self.after:
+            cues["followed"] = 1.0
         return cues
 
     def _junction(self, p: int, q: int) -> Cues:
@@ -378,9 +381,12 @@ class View:
             cues["counted" if first in _COUNTED else "not counted"] = 1.0
         elif first in _ONLY_COUNTED:
             cues["count missing"] = 1.0
-        cues["crossed"] = self.habits.crosses(head.text, tail.text) / 4
+        crossed = self.habits.crosses(head.text, tail.text)
+        if crossed:
+            cues["crossed" if crossed < 1.5 else "word crossed"] = 1.0  # a pair; three or more
         fits = seams.fits(seams.end_of(head.text), seams.start_of(tail.text))
         cues["fits"] = max(-2.0, min(2.0, fits / 3))
+        cues["usual"] = max(-2.0, min(2.0, seams.usual(head.text, tail.text) / 3))
         return cues
 
 
@@ -441,21 +447,23 @@ def _assigned(view: View, heads: Sequence[int], tails: Sequence[int]) -> list[tu
         return []
     from scipy.optimize import linear_sum_assignment
 
-    scores = view.scores(heads, tails)
-    rows, columns = linear_sum_assignment(scores, maximize=True)
+    gains = view.gains(heads, tails)
+    rows, columns = linear_sum_assignment(np.maximum(gains, 0.0), maximize=True)
     pairs = zip(rows.tolist(), columns.tolist(), strict=True)
-    return [(row, column) for row, column in pairs if scores[row, column] > 0]
+    return [(row, column) for row, column in pairs if gains[row, column] > 0]
 
 
-def _sum(kind: str, cues: Cues) -> float:
-    """The cues' weighted sum."""
-    weights = _weights()["join"]
-    return sum(value * weights.get(f"{kind} {name}", 0.0) for name, value in cues.items())
+def _sum(weights: Mapping[str, float], cues: Cues, kind: str = "") -> float:
+    """The cues' weighted sum; of a kind of join where one is named."""
+    before = f"{kind} " if kind else ""
+    return sum(value * weights.get(before + name, 0.0) for name, value in cues.items())
 
 
 @lru_cache(maxsize=1)
 def _weights() -> dict[str, dict[str, float]]:
-    """The fitted weight of each cue of a join, and of a stray."""
+    """The fitted weights: of what goes on from an end, of where a block belongs, and of both."""
     path = Path(__file__).with_name("links.json")
     weights: dict[str, dict[str, float]] = json.loads(path.read_text(encoding="utf-8"))
-    return weights
+    names = {name for row in weights.values() for name in row}
+    both = {name: sum(row.get(name, 0.0) for row in weights.values()) for name in names}
+    return {**weights, "both": both}
