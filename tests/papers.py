@@ -13,22 +13,14 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from itertools import pairwise
-from pathlib import Path
 from random import Random
-from zlib import crc32
 
 from pagemaker import PageArticle, mid_sentence_offsets
-from rag.words.names import segmented
+from paper_lines import DATA, PLACES, clause, column, drawn, english, forms, person
 from rag.types import Article
 
-DATA = Path(__file__).resolve().parent / "data"
-_SURNAMES, _GIVEN = "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗", "文明华建国兰英晓雨晨思远若溪一舟"
-_PAPERS = ("云港日报", "青石晚报", "西岭时报", "东川政协报", "江北都市报")
-_PLACES = ("云港", "青石", "西岭", "贵阳", "临沂", "漳州", "张掖", "雅安", "长治", "湘潭")
 STRANGER = -1  # owner of a tail whose head is on another page
-_DAYS = "一二三四五六日"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +47,6 @@ STYLES = (
     Style("wrapped", "\n", "\n", "", 19),
     Style("English words", english=True),
 )
-_ASCII = str.maketrans("，。：；（）？！、“”", ',.:;()?!,""')
 _HALF = str.maketrans("，：；（）？！", ",:;()?!")
 
 
@@ -82,8 +73,8 @@ def _mood(rng: Random) -> Mood:
         short=rng.choice((0.0, 0.0, 0.2, 0.6)),
         renamed=rng.choice((0.0, 0.0, 0.2, 0.5)),
         divided=rng.choice((0.0, 0.0, 0.25, 0.6)),
-        kickers=rng.choice((0.0, 0.0, 0.0, 0.2)),
-        subtitles=rng.choice((0.0, 0.0, 0.0, 0.1)),
+        kickers=rng.choice((0.0, 0.0, 0.0, 0.15)),
+        subtitles=rng.choice((0.0, 0.0, 0.1, 0.3)),
         captions=rng.choice((0.0, 0.1, 0.3)),
         columns=rng.choice((0.0, 0.25, 0.25, 0.6)),
         cut=rng.choice((0.0, 0.25, 0.25, 0.4)),
@@ -171,7 +162,7 @@ def printed(
     if style.half_width:
         articles = [_in_half_width(article) for article in articles]
     if style.english:
-        articles = [_in_english(article, rng) for article in articles]
+        articles = [_inenglish(article, rng) for article in articles]
     torn = _torn(articles, rng) if mood.torn else {}
     lost = rng.choice(list(torn)) if torn and rng.random() < 0.06 else None
     if lost is not None:  # its tail is on another page
@@ -181,7 +172,7 @@ def printed(
     for number, at in torn.items():
         tail = _pieces(number, articles[number].text, at, None, rng, mood.cut)
         if rng.random() < 0.2:
-            tail.insert(0, Piece(_column(rng), "HEADER", apart=True))
+            tail.insert(0, Piece(column(rng), "HEADER", apart=True))
         elif rng.random() < 0.1:
             tail[0] = replace(tail[0], text=f"（上接第{rng.randint(1, 4)}版）{tail[0].text}")
         own = next(i for i, group in enumerate(groups) if any(p.owner == number for p in group))
@@ -224,16 +215,17 @@ def _shortened(article: PageArticle, rng: Random) -> PageArticle:
 def _dressed(article: PageArticle, rng: Random, mood: Mood) -> PageArticle:
     """The article with another title, its byline elsewhere, or with sub-headings."""
     if rng.random() < mood.renamed:
-        forms = rng.choice(("title", "title form"))
-        article = replace(article, title=_line(forms, rng, article.text), subtitle="")
+        kind = rng.choice(("title", "title form"))
+        article = replace(article, title=drawn(kind, rng, article.text), subtitle="")
     if not article.subtitle and rng.random() < mood.subtitles:
-        article = replace(article, subtitle=_line("subtitle", rng))
+        kind = rng.choice(("subtitle", "subtitle form"))
+        article = replace(article, subtitle=drawn(kind, rng, article.text))
     if rng.random() > mood.signed:
         article = replace(article, byline="")
     elif not article.byline and not re.match(r"本报|新华社|[（(]", article.text):
         article = _signed(article, rng)
     elif rng.random() < 0.5:
-        article = replace(article, byline=_line("byline", rng))
+        article = replace(article, byline=drawn("byline", rng))
     paragraphs = article.text.split("\n")
     if len(paragraphs) > 4 and rng.random() < mood.divided:
         for place, head in zip(_places(len(paragraphs), rng), _subheads(rng), strict=False):
@@ -249,7 +241,7 @@ def _places(paragraphs: int, rng: Random) -> list[int]:
 
 def _subheads(rng: Random) -> list[str]:
     """Three sub-headings, the last one first."""
-    heads = rng.sample(_forms()["subhead"], 3)
+    heads = rng.sample(forms()["subhead"], 3)
     if rng.random() < 0.15:
         sign = rng.choice("看谋问")
         pairs = zip(("长远", "眼前", "全局"), heads, strict=True)
@@ -259,8 +251,8 @@ def _subheads(rng: Random) -> list[str]:
 
 def _signed(article: PageArticle, rng: Random) -> PageArticle:
     """The article with a reporter: over the text, in its opener or behind it."""
-    one, other = _person(rng), _person(rng)
-    day, place = f"{rng.randint(1, 12)}月{rng.randint(1, 28)}日", rng.choice(_PLACES)
+    one, other = person(rng), person(rng)
+    day, place = f"{rng.randint(1, 12)}月{rng.randint(1, 28)}日", rng.choice(PLACES)
     openers = (
         f"本报讯（记者 {one}）",
         f"本报讯 记者{one}报道：",
@@ -275,9 +267,16 @@ def _signed(article: PageArticle, rng: Random) -> PageArticle:
     where = rng.choice(("above", "above", "opener", "behind", "both"))
     if where == "behind":
         return replace(article, text=article.text + rng.choice(closers))
-    byline = "" if where == "opener" else _line("byline", rng)
+    byline = "" if where == "opener" else drawn("byline", rng)
     opener = "" if where == "above" else rng.choice(openers)
     return replace(article, byline=byline, text=opener + article.text)
+
+
+def _inenglish(article: PageArticle, rng: Random) -> PageArticle:
+    """The article in words of English: its shape, not its sense."""
+    byline = article.byline and drawn("english byline", rng)
+    text = "\n".join(map(english, article.text.split("\n")))
+    return PageArticle(english(article.title), text, english(article.subtitle), byline)
 
 
 def _in_half_width(article: PageArticle) -> PageArticle:
@@ -289,83 +288,6 @@ def _in_half_width(article: PageArticle) -> PageArticle:
     )
 
 
-def _in_english(article: PageArticle, rng: Random) -> PageArticle:
-    """The article with an English word for each of its words: the shape of English, not its sense."""
-    byline = article.byline and _line("english byline", rng)
-    text = "\n".join(map(_english, article.text.split("\n")))
-    return PageArticle(_english(article.title), text, _english(article.subtitle), byline)
-
-
-def _english(line: str) -> str:
-    """English words in place of the line's own, always the same for the same."""
-    words = _english_words()
-    found = ""
-    for _, word, tag in segmented(line):
-        if re.fullmatch("[㐀-鿿]+", word):
-            other = words[crc32(word.encode()) % len(words)]
-            found += " " + (other.capitalize() if tag.startswith("n") and tag != "n" else other)
-        else:
-            found += (" " if word.isalnum() or word in "“（《" else "") + word.translate(
-                _ASCII
-            ).strip()
-    found = re.sub(r'(?<=[“"(]) ', "", found.strip())
-    return re.sub(r"(^|[.?!] )([a-z])", lambda m: m[1] + m[2].upper(), found)
-
-
-@lru_cache(maxsize=1)
-def _english_words() -> list[str]:
-    rows = (DATA / "tuning/english.tsv").read_text(encoding="utf-8").lower()
-    return sorted(set(re.findall(r"\b[a-z]{1,12}\b", rows)))
-
-
-@lru_cache(maxsize=1)
-def _forms() -> dict[str, list[str]]:
-    """Lines of newspaper pages by kind, some with places to fill."""
-    forms: dict[str, list[str]] = {}
-    for row in (DATA / "tuning/lines.tsv").read_text(encoding="utf-8").splitlines():
-        kind, _, form = row.partition("\t")
-        forms.setdefault(kind, []).append(form)
-    return forms
-
-
-def _line(kind: str, rng: Random, text: str = "") -> str:
-    """A line of a kind; `text` is that of its article."""
-    year, month, date = rng.randint(2019, 2025), rng.randint(1, 12), rng.randint(1, 28)
-    form: str = rng.choice(_forms()[kind])
-    return form.format(
-        one=_person(rng),
-        two=_person(rng),
-        three=_person(rng),
-        place=rng.choice(_PLACES),
-        clause=_clause(text, rng),
-        other=_clause(text, rng),
-        paper=rng.choice(_PAPERS),
-        day=f"{year}年{month}月{date}日",
-        dotted=f"{year}.{month}.{date}",
-        month=month,
-        date=date,
-        star=rng.choice(("星期", "星期", "周")) + rng.choice(_DAYS),
-        moon=f"{rng.choice('正二三四五六七八九十')}月{rng.choice(('初', '十'))}{rng.choice('一二三四五')}",
-        column=rng.choice(_forms()["column"]),
-        page=rng.randint(1, 24),
-        issue=rng.randint(1000, 9999),
-        phone=rng.choice(("029-88888888", "（0971）6543210", "12345", "62340000")),
-    )
-
-
-def _column(rng: Random) -> str:
-    """The name of a column or section."""
-    if rng.random() < 0.6:
-        return _line("column", rng)
-    words = rng.sample(_forms()["column word"], rng.randint(1, 3))
-    name = rng.choice(("", "·", " ", "·")).join(words)
-    return rng.choice(("{}", "{}", "■ {}", "【{}】", "第7版 {}", "{}·第3版")).format(name)
-
-
-def _person(rng: Random) -> str:
-    return rng.choice(_SURNAMES) + "".join(rng.sample(_GIVEN, rng.randint(1, 2)))
-
-
 def _group(
     number: int, article: PageArticle, torn: int | None, rng: Random, mood: Mood
 ) -> list[Piece]:
@@ -373,12 +295,12 @@ def _group(
     heading = _heading(article, rng, mood)
     body = _pieces(number, article.text, 0, torn, rng, mood.cut)
     if rng.random() < mood.captions:
-        caption = Piece(_line("caption", rng, article.text), "FURNITURE")
+        caption = Piece(drawn("caption", rng, article.text), "FURNITURE")
         body.insert(rng.randint(0, len(body)), caption)
     if torn is not None and rng.random() < 0.1:
         body[-1] = replace(body[-1], text=body[-1].text + f"（下转第{rng.randint(2, 8)}版）")
     if rng.random() < mood.columns:
-        heading.insert(0, Piece(_column(rng), "HEADER", apart=True))
+        heading.insert(0, Piece(column(rng), "HEADER", apart=True))
     return heading + body
 
 
@@ -392,8 +314,8 @@ def _heading(article: PageArticle, rng: Random, mood: Mood) -> list[Piece]:
         if line
     ]
     if article.title and rng.random() < mood.kickers:
-        own = " ".join(_clause(article.text, rng) for _ in range(rng.randint(2, 3)))
-        kicker = rng.choice((own, _line("kicker", rng)))
+        own = " ".join(clause(article.text, rng) for _ in range(rng.randint(2, 3)))
+        kicker = rng.choice((own, drawn("kicker", rng)))
         found = [Piece(kicker, "KICKER", apart=True), *found]
     if article.subtitle:
         found.append(Piece(article.subtitle, "SUBTITLE"))
@@ -411,11 +333,6 @@ def _broken(title: str, rng: Random) -> list[str]:
         return [title]
     at = rng.choice(breaks)
     return [title[:at].rstrip(" "), title[at:]]
-
-
-def _clause(text: str, rng: Random) -> str:
-    clauses = [c for c in re.split(r"[，。、：；“”（）\n,:;()]", text) if 5 <= len(c) <= 16]
-    return rng.choice(clauses or ["活动现场"])
 
 
 def _pieces(
@@ -442,19 +359,19 @@ def _pieces(
 
 
 def _is_subhead(line: str) -> bool:
-    return (len(line) < 26 and not re.search("[。！？!?；;：:…”）.)]$", line)) or line in _forms()[
+    return (len(line) < 26 and not re.search("[。！？!?；;：:…”）.)]$", line)) or line in forms()[
         "subhead"
     ]
 
 
 def _furnished(pieces: list[Piece], rng: Random, mood: Mood) -> list[Piece]:
     """The page with its date line, editors and page numbers, some of them in the midst of it."""
-    tops = [_line("dateline", rng) for _ in range(rng.choice((0, 0, 1, 1, 2, 3)))]
-    feet = [_line("furniture", rng) for _ in range(rng.choice((0, 0, 1, 1, 2)))]
+    tops = [drawn("dateline", rng) for _ in range(rng.choice((0, 0, 1, 1, 2, 3)))]
+    feet = [drawn("furniture", rng) for _ in range(rng.choice((0, 0, 1, 1, 2)))]
     top = [Piece(line, "FURNITURE", apart=True) for line in tops]
     found = [*pieces, *(Piece(line, "FURNITURE", apart=True) for line in feet)]
     for _ in range(mood.strays):
-        stray = _line(rng.choice(("furniture", "furniture", "dateline")), rng)
+        stray = drawn(rng.choice(("furniture", "furniture", "dateline")), rng)
         found.insert(rng.randint(1, len(found)), Piece(stray, "FURNITURE"))
     return top + found if rng.random() < 0.8 else [*found, *top]
 

@@ -129,11 +129,11 @@ def _measured(lines: Sequence[_Line]) -> tuple[int, Sequence[_Line]]:
 
 
 def _usual_width(lines: Sequence[_Line]) -> tuple[int, int]:
-    """The width that most lines have within four columns, and how many have just the usual one."""
+    """The width that most lines have within four columns, and how many have it within two."""
     counts = Counter(line.width for line in lines)
     near = {width: sum(counts[width - less] for less in range(5)) for width in counts}
     measure = max(near, key=lambda width: (near[width], width))
-    return measure, max(counts[measure - less] for less in range(3))
+    return measure, sum(counts[measure - less] for less in range(3))
 
 
 def _is_column(lines: Sequence[_Line], measure: int) -> bool:
@@ -179,17 +179,20 @@ def _is_wrapped(
         return False
     if set_apart:
         is_last = after is None or after.indented or after.gap > 0
-        ends = following.text.rstrip(_CLOSERS)[-1:] in FINAL | _ASKING
-        if (is_last or following.width > measure + 4) and not ends:
+        if (is_last or following.width > measure + 4) and not _ends(following):
             return False  # a heading, or a piece of a cut paragraph
         if line.text[-1] not in FINAL:
             return line.width > 0.75 * measure and bool(furniture_rest(following.text))
-    elif line.text.rstrip(_CLOSERS)[-1:] in FINAL and following.width < measure - 4:
-        if following.text.rstrip(_CLOSERS)[-1:] not in FINAL | _ASKING:
-            return False  # a heading below a paragraph that fills its last line
+    elif following.width < measure - 4 and not _ends(following) and _ends(line):
+        return False  # a heading below a paragraph that fills its last line
     word = re.match(r"[!-~]{1,40}", following.text)
     needed = len(word.group()) + 1 if word else 4
     return line.width + needed > measure
+
+
+def _ends(line: _Line) -> bool:
+    """Whether a sentence ends with the line."""
+    return line.text.rstrip(_CLOSERS)[-1:] in FINAL | _ASKING
 
 
 def furniture_rest(text: str) -> str:

@@ -7,7 +7,7 @@ parts of speech, and a line's place in a run of short lines. Does not cover like
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from rag.layout.blocks import Block
 from rag.layout.cues import Cues
@@ -23,10 +23,10 @@ _SERVICE = re.compile(
     r"|定价|零售|广告|刊号|邮发|投稿|传真|编辑|责编|校对|美编|版式|组版|值班|审读|法律顾问|@|www|http"
 )
 _PICTURED = re.compile(
-    r"摄[)）]?$|摄影报道|供图|提供[)）]?$|资料图|资料片|新华社发|[图图][①-⑩一二三]|^[▲△▼↑←→]"
+    r"摄[)）]?$|摄影报道|供图|提供[)）]?$|资料图|资料片|新华社发|图[①-⑩一二三]|^[▲△▼↑←→]"
 )
 _WHEN = re.compile(
-    r"\d{1,2}[月日]|[今昨明][天日晚晨年]|[近日]日|去年|连日|凌晨|清晨|早上|上午|中午|下午|傍晚|晚上"
+    r"\d{1,2}[月日]|[今昨明][天日晚晨年]|近日|日前|去年|连日|凌晨|清晨|早上|上午|中午|下午|傍晚|晚上"
     r"|[春夏秋冬]|记者|据悉|获悉|了解到|[一二三四五六七八九十]月"
 )
 _WHERE = re.compile(r"[省市县区州盟旗镇乡村港岛]")
@@ -37,20 +37,28 @@ _BACK = re.compile(
 )
 _NUMBER = re.compile(r"\d")
 _GAPS = re.compile(r"[ \u3000]+")
+_ASKED = re.compile(r"(?:[问答]|记者|[QA])[:：]")
 _SHORT_RUN = 6
+_SIGNS = {
+    "byline": frozenset({"byline", "names", "reporter", "slashed", "bracketed", "latin"}),
+    "furniture": frozenset(
+        {"furniture", "nothing", "mostly furniture", "credit", "caption", "service", "pictured"}
+    ),
+    "column": frozenset({"section", "column", "bullet", "mostly furniture", "halves"}),
+}
 
 
 def looks_of(blocks: Sequence[Block], cues: Sequence[Cues]) -> list[Cues]:
     """More cues of each block whose own cues call it short, and of none other."""
     solid = [i for i, own in enumerate(cues) if "nothing" not in own]
     found: list[Cues] = [{} for _ in blocks]
-    runs = _runs(solid, cues)
-    for run, above, below in runs:
+    for run, above, below in _runs(solid, cues):
         size = min(len(run), _SHORT_RUN)
         around = _around(blocks, above, below)
         for place, i in enumerate(run):
             last = min(len(run) - 1 - place, _SHORT_RUN)
             found[i] = _words(blocks[i]) | around
+            found[i] |= _missing(cues[i].keys() | found[i].keys())
             found[i] |= {
                 f"run {min(place, 3)} of {min(size, 4)}": 1.0,
                 f"to text {min(last, 3)}": 1.0,
@@ -106,6 +114,11 @@ def _around(blocks: Sequence[Block], above: Sequence[int], below: Sequence[int])
     return {name: value for name, value in cues.items() if value}
 
 
+def _missing(cues: Set[str]) -> Cues:
+    """Which roles nothing in a line's words speaks for."""
+    return {f"no {role}": 1.0 for role, signs in _SIGNS.items() if not cues & signs}
+
+
 def _words(block: Block) -> Cues:
     """What a line's words and marks show."""
     text = block.text
@@ -126,6 +139,7 @@ def _words(block: Block) -> Cues:
         "particle": any(tag[0] in "uy" for tag in tags),
         "pronoun": any(tag[0] == "r" for tag in tags),
         "dots": text[-1] == "…",
+        "asked or answered": bool(_ASKED.match(text)),
     }
     cues = {name: 1.0 for name, is_so in flags.items() if is_so}
     if digits:
