@@ -65,6 +65,7 @@ class Mood:
     cut: float  # paragraphs cut by a column end
     strays: int  # lines of furniture in the midst of the page
     torn: bool  # whether articles may be torn
+    briefs: bool  # nothing but short items of one paragraph
 
 
 def _mood(rng: Random) -> Mood:
@@ -73,13 +74,14 @@ def _mood(rng: Random) -> Mood:
         short=rng.choice((0.0, 0.0, 0.2, 0.6)),
         renamed=rng.choice((0.0, 0.0, 0.2, 0.5)),
         divided=rng.choice((0.0, 0.0, 0.25, 0.6)),
-        kickers=rng.choice((0.0, 0.0, 0.0, 0.15)),
-        subtitles=rng.choice((0.0, 0.0, 0.1, 0.3)),
+        kickers=rng.choice((0.0, 0.0, 0.0, 0.08)),
+        subtitles=rng.choice((0.0, 0.0, 0.05, 0.1)),
         captions=rng.choice((0.0, 0.1, 0.3)),
         columns=rng.choice((0.0, 0.25, 0.25, 0.6)),
         cut=rng.choice((0.0, 0.25, 0.25, 0.4)),
         strays=rng.choice((0, 0, 1, 1, 2, 4)),
         torn=rng.random() < 0.8,
+        briefs=rng.random() < 0.08,
     )
 
 
@@ -214,11 +216,13 @@ def _shortened(article: PageArticle, rng: Random) -> PageArticle:
 
 def _dressed(article: PageArticle, rng: Random, mood: Mood) -> PageArticle:
     """The article with another title, its byline elsewhere, or with sub-headings."""
+    if mood.briefs:
+        return _brief(article, rng)
     if rng.random() < mood.renamed:
         kind = rng.choice(("title", "title form"))
         article = replace(article, title=drawn(kind, rng, article.text), subtitle="")
     if not article.subtitle and rng.random() < mood.subtitles:
-        kind = rng.choice(("subtitle", "subtitle form"))
+        kind = rng.choice(("subtitle", "subtitle", "subtitle form"))
         article = replace(article, subtitle=drawn(kind, rng, article.text))
     if rng.random() > mood.signed:
         article = replace(article, byline="")
@@ -231,6 +235,14 @@ def _dressed(article: PageArticle, rng: Random, mood: Mood) -> PageArticle:
         for place, head in zip(_places(len(paragraphs), rng), _subheads(rng), strict=False):
             paragraphs.insert(place, head)
     return replace(article, text="\n".join(paragraphs))
+
+
+def _brief(article: PageArticle, rng: Random) -> PageArticle:
+    """The article's first paragraph, mostly under a title of a few characters."""
+    titles = [title for title in forms()["title"] if len(title) < 9]
+    title = rng.choice((article.title, rng.choice(titles), rng.choice(titles)))
+    opener = rng.choice(("", "", "本报讯 ", f"本报讯（记者 {person(rng)}）"))
+    return PageArticle(title, opener + article.text.partition("\n")[0])
 
 
 def _places(paragraphs: int, rng: Random) -> list[int]:

@@ -39,6 +39,7 @@ _NUMBER = re.compile(r"\d")
 _GAPS = re.compile(r"[ \u3000]+")
 _ASKED = re.compile(r"(?:[问答]|记者|[QA])[:：]")
 _SHORT_RUN = 6
+_LABEL = 8  # characters: what is shorter, over a longer line, is hardly a title
 _SIGNS = {
     "byline": frozenset({"byline", "names", "reporter", "slashed", "bracketed", "latin"}),
     "furniture": frozenset(
@@ -49,21 +50,52 @@ _SIGNS = {
 
 
 def looks_of(blocks: Sequence[Block], cues: Sequence[Cues]) -> list[Cues]:
-    """More cues of each block whose own cues call it short, and of none other."""
+    """More cues of each block whose own cues call it short; none of the others."""
+    found = [_words(b) if "short" in own else {} for b, own in zip(blocks, cues, strict=True)]
+    for own, more in zip(cues, found, strict=True):
+        more.update(_missing(own.keys() | more.keys()) if more else {})
     solid = [i for i, own in enumerate(cues) if "nothing" not in own]
-    found: list[Cues] = [{} for _ in blocks]
-    for run, above, below in _runs(solid, cues):
-        size = min(len(run), _SHORT_RUN)
+    runs = _runs(solid, cues)
+    plain = [not _is_marked(run, below, cues, found) for run, _, below in runs]
+    marked = plain.count(False)
+    for (run, above, below), is_plain in zip(runs, plain, strict=True):
         around = _around(blocks, above, below)
+        if is_plain:
+            around |= {"plain": 1.0, "plain of many": marked / len(runs)}
+            around["plain beside marked"] = min(1.0, marked / 4)
         for place, i in enumerate(run):
-            last = min(len(run) - 1 - place, _SHORT_RUN)
-            found[i] = _words(blocks[i]) | around
-            found[i] |= _missing(cues[i].keys() | found[i].keys())
-            found[i] |= {
-                f"run {min(place, 3)} of {min(size, 4)}": 1.0,
-                f"to text {min(last, 3)}": 1.0,
-            }
+            found[i] |= around | _placed(place, run, blocks)
     return found
+
+
+def _placed(place: int, run: Sequence[int], blocks: Sequence[Block]) -> Cues:
+    """Where a line stands in a run of short ones, and its size beside its neighbours'."""
+    last = min(len(run) - 1 - place, _SHORT_RUN)
+    cues = {f"run {min(place, 3)} of {min(len(run), 4)}": 1.0, f"to text {min(last, 3)}": 1.0}
+    own = blocks[run[place]].size
+    if place:
+        cues["beside above"] = _times(own, blocks[run[place - 1]].size)
+    if last:
+        below = blocks[run[place + 1]].size
+        cues["beside below"] = _times(own, below)
+        if own < _LABEL and _times(below, own) > 0.35:
+            cues["label"] = 1.0
+    return cues
+
+
+def _times(size: float, other: float) -> float:
+    """Log of how many times as long a line is as another, -1.5 to 1.5."""
+    return max(-1.5, min(1.5, math.log((1 + size) / (1 + other))))
+
+
+def _is_marked(
+    run: Sequence[int], below: Sequence[int], cues: Sequence[Cues], found: Sequence[Cues]
+) -> bool:
+    """Whether a byline, a dash line or an opening dateline shows that the run is a heading."""
+    is_signed = any(
+        cues[i].keys() & {"byline", "dash", "names"} or "reporter" in found[i] for i in run[1:]
+    )
+    return is_signed or (bool(below) and "opener" in cues[below[0]])
 
 
 def _runs(
