@@ -85,8 +85,8 @@ def shown(blocks: Sequence[Block], habits: Habits) -> tuple[list[Cues], list[Cue
 
 
 def _with_text(roles: list[Role], cues: Sequence[Cues]) -> list[Role]:
-    """The roles; where all is headers and furniture, what doesn't look like either is text."""
-    if any(role not in TRANSPARENT for role in roles):
+    """The roles; where a page would have no text, what doesn't look like furniture is text."""
+    if any(role in (Role.BODY, Role.SUBHEAD) for role in roles) or roles.count(Role.TITLE) > 1:
         return roles
     return [Role.FURNITURE if "nothing" in each else Role.BODY for each in cues]
 
