@@ -37,6 +37,7 @@ BELIEFS = {
     "spaces": {"KICKER": 3.5},
     "opener": {"TITLE": -4.0, "KICKER": -4.0},
     "stop inside": {"TITLE": -2.0, "KICKER": -2.0},
+    "unclosed": {"TITLE": -2.0, "KICKER": -2.0},
 }
 Array = NDArray[Any]
 Example = tuple[list[Cues], list[Cues], list[Role]]
