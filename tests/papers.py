@@ -14,50 +14,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from pathlib import Path
 from random import Random
 
 from pagemaker import PageArticle, mid_sentence_offsets
+from paper_lines import DATA, PLACES, clause, column, drawn, english, forms, person
 from rag.types import Article
 
-DATA = Path(__file__).resolve().parent / "data"
-_COLUMNS = (
-    "综合新闻|民生视点|协商在一线|■ 乡村振兴|观察与思考|【基层连线】|委员建言 基层声音|"
-    "本版关注|今日关注|经济新闻"
-    "|●简讯|新春走基层|文化周刊|地方|声音|深度|要闻|国内|一线报道|凝心聚力谱新篇 "
-    "县区政协在行动|记者调查|热点聚焦"
-).split("|")
-_TITLES = (
-    "{0}，谁来管？|{0}，怎么办？|{0}，难在哪儿？|{0}为何这么难？|{0}了吗？|{0}，{1}|{0} {1}|"
-    "{0}：{1}|“{0}”|{2}：“{0}”|{2}：{0}"
-    "|从“{0}”到“{1}”|《{0}》出版|{0}、{1}|{0}|{0}！|今年，{0}|{0}，{1}！|一线观察丨{0}|"
-    "财经聚焦｜{0}|（新春走基层）{0}"
-).split("|")
-_COLUMN_WORDS = (
-    "委员 视线 专题 调研 银龄 健康 生态 协商 民生 乡村 观察 一线 周末 读书 法治 城事 乡音 "
-    "文旅 议政 履职 关注 对话 人物 产业"
-    " 速读 集萃 连线 视野 新知 家园 养老 教育 职教 社区 海岛 非遗"
-).split()
-_SUBHEADS = (
-    "把难题摆到桌面上|一张图管到底|从等着办到主动办|算好长远账|让老手艺有饭吃|“两条腿”走路|"
-    "人从哪里来|钱怎么花|看得见的变化"
-    "|一、摸清家底|二、补上短板|三、守住底线|（一）建机制|（二）强队伍|还有哪些坎要过？|"
-    "路通了 心近了|下一步怎么走|难在哪儿"
-    "|多商量，少走弯路|账算清了，心就齐了|门开了，人来了|三笔钱，三个用处|一趟一趟，跑出来的办法|说得到，做得到|先修路，再种树|有人问，有人答"
-).split("|")
-_KICKERS = (
-    "县里连续三年把修路列为民生实事 群众投票定方案|委员三次上门问需 部门当场认领|"
-    "从一碗面里做出大文章 把小店连成一条街"
-    "|调研走进三十个村 建议写满两本笔记|“问题清单”变“销号清单”|全市重点提案办理追踪之三|"
-    "去年新增就业两万人 今年目标再提一成"
-    "|一条老街的去留 牵动三代人的心|市人大常委会听取专项报告|政协搭台 部门唱戏 群众受益|"
-    "新春走基层·田间地头看变化"
-).split("|")
-_SURNAMES, _GIVEN = "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗", "文明华建国兰英晓雨晨思远若溪一舟"
-_PAPERS = ("云港日报", "青石晚报", "西岭时报", "东川政协报", "江北都市报")
 _TAILS = (0, 1, 1, 1, 2, 2, 3)  # displaced tails a page
 STRANGER = -1  # owner of a tail whose head is on another page
-_DAYS = "一二三四五六日"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +34,7 @@ class Style:
     indent: str = ""
     width: int = 0  # characters a line; 0: one line a paragraph
     half_width: bool = False
+    english: bool = False
 
 
 STYLES = (
@@ -80,8 +45,45 @@ STYLES = (
     Style("blank line at articles", "\n", "\n\n"),
     Style("wrapped, indented", "\n", "\n", "　　", 22),
     Style("wrapped, blank lines", "\n\n", "\n\n", "", 28),
+    Style("wrapped", "\n", "\n", "", 19),
+    Style("English words", english=True),
 )
 _HALF = str.maketrans("，：；（）？！", ",:;()?!")
+
+
+@dataclass(frozen=True, slots=True)
+class Mood:
+    """How often a page does what: drawn once a page, for pages have habits."""
+
+    signed: float  # articles with a byline or a reporter in the text
+    short: float  # articles cut down to their first paragraphs
+    renamed: float  # articles under a title that isn't their own
+    divided: float  # long articles with sub-headings put in
+    kickers: float
+    subtitles: float
+    captions: float
+    columns: float  # articles with a column's name over them
+    cut: float  # paragraphs cut by a column end
+    strays: int  # lines of furniture in the midst of the page
+    torn: bool  # whether articles may be torn
+    briefs: bool  # nothing but short items of one paragraph
+
+
+def _mood(rng: Random) -> Mood:
+    return Mood(
+        signed=rng.choice((0.0, 0.4, 0.9, 1.0)),
+        short=rng.choice((0.0, 0.0, 0.2, 0.6)),
+        renamed=rng.choice((0.0, 0.0, 0.2, 0.5)),
+        divided=rng.choice((0.0, 0.0, 0.25, 0.6)),
+        kickers=rng.choice((0.0, 0.0, 0.0, 0.08)),
+        subtitles=rng.choice((0.0, 0.0, 0.05, 0.1)),
+        captions=rng.choice((0.0, 0.1, 0.3)),
+        columns=rng.choice((0.0, 0.25, 0.25, 0.6)),
+        cut=rng.choice((0.0, 0.25, 0.25, 0.4)),
+        strays=rng.choice((0, 0, 1, 1, 2, 4)),
+        torn=rng.random() < 0.8,
+        briefs=rng.random() < 0.08,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,7 @@ class Piece:
     owner: int | None = None
     at: int = 0  # where it begins in its article
     apart: bool = False  # the first block of a heading, a column name: more space before it
+    close: bool = False  # no blank line before it: the second line of a title
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,23 +166,25 @@ def printed(
     tails: Sequence[int] = _TAILS,
 ) -> Paper:
     """A page of these articles, drawn at random; of the stranger it has a tail only."""
-    signed, short = rng.choice((0.0, 0.4, 0.9, 1.0)), rng.choice((0.0, 0.0, 0.2, 0.6))
+    mood = _mood(rng)
     articles = [
-        _dressed(_shortened(article, rng) if rng.random() < short else article, rng, signed)
+        _dressed(_shortened(article, rng) if rng.random() < mood.short else article, rng, mood)
         for article in articles
     ]
     if style.half_width:
         articles = [_in_half_width(article) for article in articles]
-    torn = _torn(articles, rng, tails)
+    if style.english:
+        articles = [_inenglish(article, rng) for article in articles]
+    torn = _torn(articles, rng, tails) if mood.torn else {}
     lost = rng.choice(list(torn)) if torn and rng.random() < 0.06 else None
     if lost is not None:  # its tail is on another page
         article = articles[lost]
         articles[lost] = replace(article, text=article.text[: torn.pop(lost)])
-    groups = [_group(n, article, torn.get(n), rng) for n, article in enumerate(articles)]
+    groups = [_group(n, article, torn.get(n), rng, mood) for n, article in enumerate(articles)]
     for number, at in torn.items():
-        tail = _pieces(number, articles[number].text, at, None, rng)
+        tail = _pieces(number, articles[number].text, at, None, rng, mood.cut)
         if rng.random() < 0.2:
-            tail.insert(0, Piece(_column(rng), "HEADER", apart=True))
+            tail.insert(0, Piece(column(rng), "HEADER", apart=True))
         elif rng.random() < 0.1:
             tail[0] = replace(tail[0], text=f"（上接第{rng.randint(1, 4)}版）{tail[0].text}")
         own = next(i for i, group in enumerate(groups) if any(p.owner == number for p in group))
@@ -187,10 +192,10 @@ def printed(
         groups.insert(rng.choice(slots), tail)
     if stranger is not None:
         at = rng.choice([o for o in _cuts(stranger.text) if o > len(stranger.text) // 3])
-        tail = _pieces(STRANGER, stranger.text, at, None, rng)
+        tail = _pieces(STRANGER, stranger.text, at, None, rng, mood.cut)
         groups.insert(rng.randint(0, len(groups)), tail)
     pieces = [piece for group in groups for piece in group]
-    return _set(_furnished(pieces, rng), articles, torn, style)
+    return _set(_furnished(pieces, rng, mood), articles, torn, style)
 
 
 def _torn(articles: Sequence[PageArticle], rng: Random, tails: Sequence[int]) -> dict[int, int]:
@@ -207,7 +212,10 @@ def _torn(articles: Sequence[PageArticle], rng: Random, tails: Sequence[int]) ->
 
 def _cuts(text: str) -> list[int]:
     """Where a column may end; half-width marks are like full-width ones."""
-    return [o for o in mid_sentence_offsets(text) if "\n" not in text[o - 2 : o + 2]]
+    offsets = [o for o in mid_sentence_offsets(text) if "\n" not in text[o - 2 : o + 2]]
+    if text.isascii():
+        return [o for o in offsets if text[o - 1] == " "]
+    return offsets
 
 
 def _shortened(article: PageArticle, rng: Random) -> PageArticle:
@@ -216,52 +224,81 @@ def _shortened(article: PageArticle, rng: Random) -> PageArticle:
     return replace(article, text="\n".join(paragraphs[: rng.randint(1, 3)]))
 
 
-def _dressed(article: PageArticle, rng: Random, signed: float) -> PageArticle:
+def _dressed(article: PageArticle, rng: Random, mood: Mood) -> PageArticle:
     """The article with another title, its byline elsewhere, or with sub-headings."""
-    if rng.random() < 0.2:
-        words, others = _clause(article.text, rng), _clause(article.text, rng)
-        title = rng.choice(_TITLES).format(words, others, _person(rng))
-        article = replace(article, title=title, subtitle="")
-    if rng.random() > signed:
+    if mood.briefs:
+        return _brief(article, rng)
+    if rng.random() < mood.renamed:
+        kind = rng.choice(("title", "title form"))
+        article = replace(article, title=drawn(kind, rng, article.text), subtitle="")
+    if not article.subtitle and rng.random() < mood.subtitles:
+        kind = rng.choice(("subtitle", "subtitle", "subtitle form"))
+        article = replace(article, subtitle=drawn(kind, rng, article.text))
+    if rng.random() > mood.signed:
         article = replace(article, byline="")
     elif not article.byline and not re.match(r"本报|新华社|[（(]", article.text):
         article = _signed(article, rng)
+    elif rng.random() < 0.5:
+        article = replace(article, byline=drawn("byline", rng))
     paragraphs = article.text.split("\n")
-    if len(paragraphs) > 4 and rng.random() < 0.25:
-        heads = rng.sample(_SUBHEADS, 2)
-        if rng.random() < 0.25:
-            sign = rng.choice("看谋问")
-            heads = [f"{sign}{a}——{b}" for a, b in zip(("眼前", "长远"), heads, strict=True)]
-        paragraphs.insert(3, heads[1])
-        paragraphs.insert(rng.randint(0, 1), heads[0])
+    if len(paragraphs) > 4 and rng.random() < mood.divided:
+        for place, head in zip(_places(len(paragraphs), rng), _subheads(rng), strict=False):
+            paragraphs.insert(place, head)
     return replace(article, text="\n".join(paragraphs))
+
+
+def _brief(article: PageArticle, rng: Random) -> PageArticle:
+    """The article's first paragraph, mostly under a title of a few characters."""
+    titles = [title for title in forms()["title"] if len(title) < 9]
+    title = rng.choice((article.title, rng.choice(titles), rng.choice(titles)))
+    opener = rng.choice(("", "", "本报讯 ", f"本报讯（记者 {person(rng)}）"))
+    return PageArticle(title, opener + article.text.partition("\n")[0])
+
+
+def _places(paragraphs: int, rng: Random) -> list[int]:
+    """Up to three places for sub-headings, from the last to the first; never below another."""
+    places = [place for place in range(paragraphs - 1, -1, -1) if rng.random() < 0.35]
+    return [a for a, b in zip(places, [*places, -1][1:], strict=True) if a > b + 1][:3]
+
+
+def _subheads(rng: Random) -> list[str]:
+    """Three sub-headings, the last one first."""
+    heads = rng.sample(forms()["subhead"], 3)
+    if rng.random() < 0.15:
+        sign = rng.choice("看谋问")
+        pairs = zip(("长远", "眼前", "全局"), heads, strict=True)
+        heads = [f"{sign}{a}——{b}" for a, b in pairs]
+    return heads
 
 
 def _signed(article: PageArticle, rng: Random) -> PageArticle:
     """The article with a reporter: over the text, in its opener or behind it."""
-    one, other = _person(rng), _person(rng)
-    bylines = (
-        f"本报记者 {one}",
-        f"□ 本报记者 {one} 通讯员 {other}",
-        one,
-        f"文/{one}",
-        f"记者：{one}",
+    one, other = person(rng), person(rng)
+    day, place = f"{rng.randint(1, 12)}月{rng.randint(1, 28)}日", rng.choice(PLACES)
+    openers = (
+        f"本报讯（记者 {one}）",
+        f"本报讯 记者{one}报道：",
+        f"新华社{place}{day}电（记者{one}、{other}）",
+        f"新华社{place}{day}电 ",
+        f"据新华社{place}{day}电 ",
+        f"本报{place}{day}讯 （记者{one}）",
+        f"【本报讯】（{one} {other}）",
+        f"中新社{place}{day}电（记者 {one}）",
     )
-    day = f"{rng.randint(1, 12)}月{rng.randint(1, 28)}日"
-    wire = f"新华社{rng.choice(('北京', '西安', '兰州'))}{day}电（记者{one}、{other}）"
-    opener, closer = rng.choice(
-        (
-            ("", ""),
-            ("", ""),
-            ("", ""),
-            (f"本报讯（记者 {one}）", ""),
-            (wire, ""),
-            ("", f"（{one}）"),
-        )
-    )
-    if opener or closer:
-        return replace(article, text=opener + article.text + closer)
-    return replace(article, byline=rng.choice(bylines))
+    closers = (f"（{one}）", f"（{one} {other}）", f"（本报记者 {one}）", f"（记者{one}）")
+    where = rng.choice(("above", "above", "opener", "behind", "both"))
+    if where == "behind":
+        return replace(article, text=article.text + rng.choice(closers))
+    byline = "" if where == "opener" else drawn("byline", rng)
+    opener = "" if where == "above" else rng.choice(openers)
+    return replace(article, byline=byline, text=opener + article.text)
+
+
+def _inenglish(article: PageArticle, rng: Random) -> PageArticle:
+    """The article in words of English: its shape, not its sense."""
+    byline = article.byline and drawn("english byline", rng)
+    text = "\n".join(map(english, article.text.split("\n")))
+    return PageArticle(english(article.title), text, english(article.subtitle), byline)
 
 
 def _in_half_width(article: PageArticle) -> PageArticle:
@@ -273,44 +310,35 @@ def _in_half_width(article: PageArticle) -> PageArticle:
     )
 
 
-def _column(rng: Random) -> str:
-    """The name of a column or section."""
-    if rng.random() < 0.5:
-        return rng.choice(_COLUMNS)
-    words = rng.choice(("", "·", " ", "·")).join(rng.sample(_COLUMN_WORDS, rng.randint(2, 3)))
-    return rng.choice(("{}", "{}", "■ {}", "【{}】", "第7版 {}", "{}·第3版")).format(words)
-
-
-def _person(rng: Random) -> str:
-    return rng.choice(_SURNAMES) + "".join(rng.sample(_GIVEN, rng.randint(1, 2)))
-
-
-def _group(number: int, article: PageArticle, torn: int | None, rng: Random) -> list[Piece]:
+def _group(
+    number: int, article: PageArticle, torn: int | None, rng: Random, mood: Mood
+) -> list[Piece]:
     """Column name, heading and the body down to where it is torn."""
-    heading = _heading(article, rng)
-    body = _pieces(number, article.text, 0, torn, rng)
-    if rng.random() < 0.15:
-        caption = Piece(f"图为{_clause(article.text, rng)}。{_person(rng)} 摄", "FURNITURE")
+    heading = _heading(article, rng, mood)
+    body = _pieces(number, article.text, 0, torn, rng, mood.cut)
+    if rng.random() < mood.captions:
+        caption = Piece(drawn("caption", rng, article.text), "FURNITURE")
         body.insert(rng.randint(0, len(body)), caption)
     if torn is not None and rng.random() < 0.1:
         body[-1] = replace(body[-1], text=body[-1].text + f"（下转第{rng.randint(2, 8)}版）")
-    if rng.random() < 0.25:
-        heading.insert(0, Piece(_column(rng), "HEADER", apart=True))
+    if rng.random() < mood.columns:
+        heading.insert(0, Piece(column(rng), "HEADER", apart=True))
     return heading + body
 
 
-def _heading(article: PageArticle, rng: Random) -> list[Piece]:
+def _heading(article: PageArticle, rng: Random, mood: Mood) -> list[Piece]:
     """Title, subtitle and byline; the title sometimes in two lines."""
-    title = article.title
-    lines = [title]
-    breaks = [m.start() for m in re.finditer(r"(?<=.{6}) (?=.{6})", title)]
-    if breaks and rng.random() < 0.6:
-        at = rng.choice(breaks)
-        lines = [title[:at], title[at + 1 :]]
-    found = [Piece(line, "TITLE", apart=i == 0) for i, line in enumerate(lines) if line]
-    if title and rng.random() < 0.14:
-        own = " ".join(_clause(article.text, rng) for _ in range(rng.randint(2, 3)))
-        found = [Piece(rng.choice((own, rng.choice(_KICKERS))), "KICKER", apart=True), *found]
+    lines = _broken(article.title, rng)
+    close = rng.random() < 0.4
+    found = [
+        Piece(line, "TITLE", apart=i == 0, close=i > 0 and close)
+        for i, line in enumerate(lines)
+        if line
+    ]
+    if article.title and rng.random() < mood.kickers:
+        own = " ".join(clause(article.text, rng) for _ in range(rng.randint(2, 3)))
+        kicker = rng.choice((own, drawn("kicker", rng)))
+        found = [Piece(kicker, "KICKER", apart=True), *found]
     if article.subtitle:
         found.append(Piece(article.subtitle, "SUBTITLE"))
     if article.byline:
@@ -318,13 +346,19 @@ def _heading(article: PageArticle, rng: Random) -> list[Piece]:
     return found
 
 
-def _clause(text: str, rng: Random) -> str:
-    clauses = [c for c in re.split(r"[，。、：；“”（）\n,:;()]", text) if 6 <= len(c) <= 16]
-    return rng.choice(clauses or ["活动现场"])
+def _broken(title: str, rng: Random) -> list[str]:
+    """The title in one line or in two, mostly broken where a space or a mark stands."""
+    spaces = [m.end() for m in re.finditer(r"(?<=.{4})[ ，：？！](?=.{4})", title)]
+    anywhere = range(len(title) // 2 - 2, len(title) // 2 + 3) if len(title) > 16 else ()
+    breaks = spaces if spaces and rng.random() < 0.8 else anywhere
+    if not breaks or rng.random() > (0.4 if breaks is spaces else 0.1):
+        return [title]
+    at = rng.choice(breaks)
+    return [title[:at].rstrip(" "), title[at:]]
 
 
 def _pieces(
-    number: int, text: str, start: int, end: int | None, rng: Random, cut: float = 0.25
+    number: int, text: str, start: int, end: int | None, rng: Random, cut: float
 ) -> list[Piece]:
     """The paragraphs of `text[start:end]`, some cut in mid-sentence by a column end."""
     end = len(text) if end is None else end
@@ -333,7 +367,8 @@ def _pieces(
     at = start
     for line in text[start:end].split("\n"):
         paragraph = text[text.rfind("\n", 0, at) + 1 :].partition("\n")[0]
-        inside = [o for o in range(at + 5, at + len(line) - 5) if o in possible]
+        least = 5 if rng.random() < 0.1 else 14
+        inside = [o for o in range(at + least, at + len(line) - 5) if o in possible]
         bounds = [at, at + len(line)]
         if len(line) >= 40 and inside and rng.random() < cut:
             bounds.insert(1, rng.choice(inside))
@@ -346,36 +381,20 @@ def _pieces(
 
 
 def _is_subhead(line: str) -> bool:
-    return (len(line) < 26 and not re.search("[。！？!?；;：:…”）.)]$", line)) or line in _SUBHEADS
+    return (len(line) < 26 and not re.search("[。！？!?；;：:…”）.)]$", line)) or line in forms()[
+        "subhead"
+    ]
 
 
-def _furnished(pieces: list[Piece], rng: Random) -> list[Piece]:
+def _furnished(pieces: list[Piece], rng: Random, mood: Mood) -> list[Piece]:
     """The page with its date line, editors and page numbers, some of them in the midst of it."""
-    paper, day = (
-        rng.choice(_PAPERS),
-        f"{rng.randint(2019, 2025)}年{rng.randint(1, 12)}月{rng.randint(1, 28)}日",
-    )
-    star, number = f"星期{rng.choice(_DAYS)}", rng.randint(1, 16)
-    tops: tuple[list[str], ...] = (
-        [f"{paper} {day} {star} 第{number:02}版"],
-        [day, star, paper],
-        [f"A{number:02} 要闻", day.replace("年", ".").replace("月", ".").rstrip("日")],
-        [f"{number} 版 {day}"],
-        [],
-        [],
-    )
-    editors = (
-        f"责任编辑 {_person(rng)} 版式 {_person(rng)}",
-        f"本版编辑：{_person(rng)} 美编：{_person(rng)} 校对：{_person(rng)}",
-        "邮箱：news@example.com 电话：029-88888888",
-        f"□ 责编 {_person(rng)}",
-    )
-    top = [Piece(line, "FURNITURE", apart=True) for line in rng.choice(tops)]
-    foot = [Piece(rng.choice(editors), "FURNITURE", apart=True)] if rng.random() < 0.5 else []
-    found = [*pieces, *foot]
-    if rng.random() < 0.3:
-        strays = (str(number), day, f"第{number}版", editors[0], paper)
-        found.insert(rng.randint(1, len(found)), Piece(rng.choice(strays), "FURNITURE"))
+    tops = [drawn("dateline", rng) for _ in range(rng.choice((0, 0, 1, 1, 2, 3)))]
+    feet = [drawn("furniture", rng) for _ in range(rng.choice((0, 0, 1, 1, 2)))]
+    top = [Piece(line, "FURNITURE", apart=True) for line in tops]
+    found = [*pieces, *(Piece(line, "FURNITURE", apart=True) for line in feet)]
+    for _ in range(mood.strays):
+        stray = drawn(rng.choice(("furniture", "furniture", "dateline")), rng)
+        found.insert(rng.randint(1, len(found)), Piece(stray, "FURNITURE"))
     return top + found if rng.random() < 0.8 else [*found, *top]
 
 
@@ -390,7 +409,8 @@ def _set(
     for i, piece in enumerate(pieces):
         text = piece.text
         is_paragraph = piece.owner is not None and (not piece.at or _begins(piece, articles))
-        gap = (style.around if piece.apart else style.between) if i else ""
+        gap = "\n" if piece.close else style.around if piece.apart else style.between
+        gap = gap if i else ""
         page.append(gap + (style.indent if is_paragraph else ""))
         position += len(page[-1])
         lines = _wrapped(text, style, indented=is_paragraph) if piece.owner is not None else [text]
@@ -503,6 +523,6 @@ def papers(
     """A page for each seed, the styles in turn; one in twenty has a stranger's tail."""
     for seed in seeds:
         rng = Random(seed)
-        chosen = rng.sample(pool, min(len(pool), rng.randint(4, 9)))
-        stranger = chosen.pop() if rng.random() < 0.05 else None
+        chosen = rng.sample(pool, min(len(pool), rng.randint(1, 9)))
+        stranger = chosen.pop() if len(chosen) > 2 and rng.random() < 0.05 else None
         yield printed(chosen, rng, STYLES[seed % len(STYLES)], stranger=stranger, tails=tails)

@@ -5,11 +5,14 @@ without headings is a page, whose articles are found by `pages.articles_of`.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from rag import pages
-from rag.layout.blocks import PAPER
+from rag.layout.blocks import PAPER, blocks_of
+from rag.layout.habits import DASH, habits_of
+from rag.layout.roles import Role, roles_of
 from rag.types import Article, Fragment
 
 _BYLINE = re.compile(
@@ -60,9 +63,12 @@ def articles_of(document: Document, *, name: str, path: str) -> list[Article]:
     paper = PAPER.search(masthead)
     source = document.source or (paper.group(1) if paper else "") or name
     places = _places(document.lines)
-    for start, end in zip(starts, [*starts[1:], len(document.lines)], strict=True):
-        section = document.lines[start:end]
-        if article := _section(section, places[start:end], document.byline, day):
+    titles = _together(starts, document.lines)
+    ends = [*(title[0] for title in titles[1:]), len(document.lines)]
+    for title, end in zip(titles, ends, strict=True):
+        section = document.lines[title[0] : end]
+        heads = {i - title[0] for i in title}
+        if article := _section(section, heads, places[title[0] : end], document.byline, day):
             found.append(replace(article, source=source, path=path))
     return found
 
@@ -84,6 +90,16 @@ def _title_level(lines: Sequence[Line]) -> int:
         if not any(_is_prose(line.text.strip()) for line in between):
             return headings[1][1] if _many(headings[1][1], headings) else top
     return top
+
+
+def _together(starts: Sequence[int], lines: Sequence[Line]) -> list[list[int]]:
+    """The headings of titles' level, those that no text stands between together."""
+    found = [[starts[0]]]
+    for above, below in pairwise(starts):
+        if any(line.text.strip() for line in lines[above + 1 : below]):
+            found.append([])
+        found[-1].append(below)
+    return found
 
 
 def _is_prose(text: str) -> bool:
@@ -112,23 +128,41 @@ def _preface(front: Sequence[Line], name: str, path: str) -> list[Article]:
     return [a for a in pages.articles_of(text, name=name, path=path) if len(a.text) > 80]
 
 
-def _section(lines: Sequence[Line], places: Sequence[int], byline: str, day: str) -> Article | None:
-    """The article of a title and what follows it, or None where nothing does."""
-    body = [i for i, line in enumerate(lines) if i and line.text.strip()]
+def _section(
+    lines: Sequence[Line], heads: Set[int], places: Sequence[int], byline: str, day: str
+) -> Article | None:
+    """The article of a title, in one line or more, and what follows it; None where nothing does."""
+    body = [i for i, line in enumerate(lines) if i not in heads and line.text.strip()]
     if body and not byline and _is_byline(lines[body[0]]):
         byline = lines[body.pop(0)].text.strip()
     if not body:
         return None
-    title = " ".join(lines[0].text.split())
     text = "\n".join(lines[i].text.strip() for i in body)
+    first = [lines[i].text for i in body[:3]]
+    title, subtitle = _title([" ".join(lines[i].text.split()) for i in sorted(heads)], first)
     return Article(
         article_id=pages.article_id(title, day, text),
         title=title,
         text=text,
+        subtitle=subtitle,
         byline=byline,
         date=day,
         fragments=tuple(_fragments(lines, places, body)),
     )
+
+
+def _title(headings: Sequence[str], below: Sequence[str]) -> tuple[str, str]:
+    """Which of the lines over a text are its title, and which stand above or below that."""
+    if len(headings) == 1:
+        return headings[0], ""
+    lines = [*headings, *below]
+    blocks = [block for line in lines for block in blocks_of(line)]
+    roles = roles_of(blocks, habits_of("\n".join(lines), blocks))
+    titles = [line for line, role in zip(headings, roles, strict=False) if role is Role.TITLE]
+    if not titles:
+        return " ".join(headings), ""
+    others = (DASH.sub("", line, count=1) for line in headings if line not in titles)
+    return " ".join(titles), " ".join(others)
 
 
 def _is_byline(line: Line) -> bool:

@@ -7,8 +7,9 @@ what a block is on its page (roles.py), nor putting the pieces of a cut paragrap
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise, zip_longest
 
 # --- characters and patterns. Each is linear: no nested or adjacent unbounded repeats. -----------
@@ -33,6 +34,7 @@ _JUMP_OUT = re.compile(
 _JUMP_IN = re.compile(
     r"[（(【◀◄]?\s*(?:紧接|上接|接)(?:第?[\w]{1,4}版)(?:[^）)】。！？\n]{0,20}[）)】])?\s*"
 )
+_SIGNATURE = re.compile(r"[。！？!?.…][”’」』]?\s?[（(][^（(）)。]{2,30}[）)]$")
 DATE = re.compile(r"((?:19|20)\d{2})\s?[年\-/.]\s?(\d{1,2})\s?[月\-/.]\s?(\d{1,2})日?(?!\d)")
 PAPER = re.compile(
     rf"《?([{CJK}]{{2,8}}(?:日报|晚报|早报|晨报|时报|商报|周报|都市报|法治报|法制报|青年报|政协报"
@@ -64,7 +66,7 @@ _SECTION_WORDS = (
     "|一线|基层|周刊|特刊|纵横|广角|在线|视窗|之窗|天地|园地|论坛|资讯|热点|焦点|时讯|速览|速递|连线|调查|特稿|特写"
     "|人物|读者|来信|声音|看台|播报|本版|今日|城市|都市|生活|旅游|文艺|文娱|娱乐|军事|产业|企业|市场|消费|服务|公告"
     "|声明|导读|图片|摄影|报道|深度|封面|头版|本市|全国|世界|天下|中国|百姓|民声|建言|议政|协商|履职|政协|委员|春秋"
-    "|史话|学术|书画|收藏|教科文卫|港澳台|华人|统战|党派|民族|宗教|点击|链接|延伸|阅读|网事|新知|前沿|专刊|思考|声|篇|在行动|我们|与|·|和"
+    "|史话|学术|书画|收藏|教科文卫|港澳台|华人|统战|党派|民族|宗教|点击|链接|延伸|阅读|网事|新知|前沿|专刊|思考|看点|一周|访谈|广场|驿站|沙龙|课堂|讲堂|话题|快读|简明|影视|警方|理财|楼市|校园|声|篇|在行动|我们|与|·|和"
 )
 SECTION = re.compile(rf"(?:{_SECTION_WORDS}){{1,6}}")
 
@@ -74,7 +76,10 @@ SECTION = re.compile(rf"(?:{_SECTION_WORDS}){{1,6}}")
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A line that isn't blank, without its outer white space; `width` counts its indent too."""
+    """A line that isn't blank, without its outer white space.
+
+    `width` in columns and `size` in characters count its indent too.
+    """
 
     start: int
     end: int
@@ -82,6 +87,7 @@ class _Line:
     gap: int
     indented: bool
     width: int
+    size: int
 
 
 def _lines(page: str) -> list[_Line]:
@@ -95,8 +101,9 @@ def _lines(page: str) -> list[_Line]:
             continue
         start = match.start() + len(raw) - len(raw.lstrip())
         gap = max(0, page.count("\n", end, start) - 1)
+        full = raw.rstrip()
         lines.append(
-            _Line(start, start + len(text), text, gap, raw[0].isspace(), _width(raw.rstrip()))
+            _Line(start, start + len(text), text, gap, raw[0].isspace(), _width(full), len(full))
         )
         end = start + len(text)
     return lines
@@ -107,26 +114,45 @@ def _width(text: str) -> int:
     return len(text) + sum(1 for c in text[:200] if c > "\u1100")
 
 
-def _wrap_width(lines: Sequence[_Line]) -> int:
-    """The column at which the page's lines were wrapped, 0 if they weren't.
+def _measured(lines: Sequence[_Line]) -> tuple[int, Sequence[_Line]]:
+    """The column at which the page's lines were wrapped, 0 if they weren't; and the lines.
 
-    Wrapped pages have no long line, many that nearly fill the measure, and most of those stop
-    between final marks though the text has commas.
+    Some printers count columns, some characters; then each character is two columns wide. The
+    right one is that by which more lines are just alike.
     """
-    widths = sorted(line.width for line in lines)
-    if len(widths) < 4 or widths[-1] > 110:
-        return 0
-    measure = widths[int(0.98 * (len(widths) - 1))]
-    full = [line for line in lines if line.width >= measure - 4]
+    if len(lines) < 4 or max(line.width for line in lines) > 110:
+        return 0, lines
+    by_characters = [replace(line, width=2 * line.size) for line in lines]
+    kinds = [(*_usual_width(kind), kind) for kind in (lines, by_characters)]
+    measure, _, chosen = max(kinds, key=lambda kind: kind[1])
+    return (measure if _is_column(chosen, measure) else 0), chosen
+
+
+def _usual_width(lines: Sequence[_Line]) -> tuple[int, int]:
+    """The width that most lines have within four columns, and how many have it within two."""
+    counts = Counter(line.width for line in lines)
+    near = {width: sum(counts[width - less] for less in range(5)) for width in counts}
+    measure = max(near, key=lambda width: (near[width], width))
+    return measure, sum(counts[measure - less] for less in range(3))
+
+
+def _is_column(lines: Sequence[_Line], measure: int) -> bool:
+    """Whether lines were wrapped at this width.
+
+    Then few are longer, many nearly fill the measure, and most of those stop between final marks
+    though the text has commas.
+    """
+    longer = sum(line.width > measure + 4 for line in lines)
+    full = [line for line in lines if measure - 4 <= line.width <= measure + 4]
     midway = [line for line in full if line.text.rstrip(_CLOSERS)[-1:] not in FINAL]
     prose = [line for line in full if COMMAS.search(line.text)]
-    is_wrapped = (
+    return (
         measure >= 16
+        and longer <= 0.2 * len(lines)
         and len(full) >= max(3, 0.35 * len(lines))
         and len(midway) >= 0.6 * len(full)
         and len(prose) >= 0.3 * len(full)
     )
-    return measure if is_wrapped else 0
 
 
 def _sets_apart(lines: Sequence[_Line], measure: int) -> bool:
@@ -147,18 +173,26 @@ def _is_wrapped(
     """
     if following.gap or following.indented or not furniture_rest(line.text):
         return False
+    if line.width > measure + 4:
+        return False  # a heading, wider than the column
     if _JUMP_OUT.search(line.text, max(0, len(line.text) - 30)):
         return False
     if set_apart:
         is_last = after is None or after.indented or after.gap > 0
-        ends = following.text.rstrip(_CLOSERS)[-1:] in FINAL | _ASKING
-        if (is_last or following.width > measure + 4) and not ends:
+        if (is_last or following.width > measure + 4) and not _ends(following):
             return False  # a heading, or a piece of a cut paragraph
         if line.text[-1] not in FINAL:
             return line.width > 0.75 * measure and bool(furniture_rest(following.text))
+    elif following.width < measure - 4 and not _ends(following) and _ends(line):
+        return False  # a heading below a paragraph that fills its last line
     word = re.match(r"[!-~]{1,40}", following.text)
     needed = len(word.group()) + 1 if word else 4
     return line.width + needed > measure
+
+
+def _ends(line: _Line) -> bool:
+    """Whether a sentence ends with the line."""
+    return line.text.rstrip(_CLOSERS)[-1:] in FINAL | _ASKING
 
 
 def furniture_rest(text: str) -> str:
@@ -198,14 +232,14 @@ class Block:
 
     @property
     def ends(self) -> bool:
-        """Whether it ends with a sentence's final mark."""
-        return self.core[-1:] in FINAL or self.core[-1:] in _ASKING
+        """Whether it ends with a sentence's final mark, or with names in brackets behind one."""
+        last = self.core[-1:]
+        return last in FINAL or last in _ASKING or bool(_SIGNATURE.search(self.text[-40:]))
 
 
 def blocks_of(page: str) -> list[Block]:
     """The page's blocks: lines, or where lines are hard-wrapped, the paragraphs they make."""
-    lines = _lines(page)
-    measure = _wrap_width(lines)
+    measure, lines = _measured(_lines(page))
     set_apart = _sets_apart(lines, measure)
     groups: list[list[_Line]] = []
     for line, after in zip_longest(lines, lines[1:]):

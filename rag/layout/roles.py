@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from rag.layout.blocks import FINAL, Block
 from rag.layout.cues import Cues, changes_of, cues_of
 from rag.layout.habits import Habits
+from rag.layout.looks import looks_of
 
 
 class Role(IntEnum):
@@ -68,13 +69,26 @@ def roles_of(blocks: Sequence[Block], habits: Habits) -> list[Role]:
     what goes on around it.
     """
     own, change, legal = _weights()
-    cues = cues_of(blocks, habits)
-    changes = changes_of(blocks, cues, habits)
+    cues, changes = shown(blocks, habits)
     scores = [
         legal + _weighed(block, own) + _weighed(joint, change)
         for block, joint in zip(cues, changes, strict=True)
     ]
-    return _with_title(_best(scores), blocks)
+    return _with_title(_with_text(_best(scores), cues), blocks)
+
+
+def shown(blocks: Sequence[Block], habits: Habits) -> tuple[list[Cues], list[Cues]]:
+    """All cues of the blocks, and those of each after the one above it."""
+    own = cues_of(blocks, habits)
+    cues = [each | more for each, more in zip(own, looks_of(blocks, own), strict=True)]
+    return cues, changes_of(blocks, cues, habits)
+
+
+def _with_text(roles: list[Role], cues: Sequence[Cues]) -> list[Role]:
+    """The roles; where a page would have no text, what doesn't look like furniture is text."""
+    if any(role in (Role.BODY, Role.SUBHEAD) for role in roles) or roles.count(Role.TITLE) > 1:
+        return roles
+    return [Role.FURNITURE if "nothing" in each else Role.BODY for each in cues]
 
 
 def _with_title(roles: list[Role], blocks: Sequence[Block]) -> list[Role]:
