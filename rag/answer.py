@@ -55,6 +55,13 @@ class _Look:
     verdict: judge.Verdict
     search_ms: float
 
+    def known(self) -> dict[tuple[str, int, int], float]:
+        """The chance that it answers of each sentence: article, start, end."""
+        return {
+            (c.match.hit.passage.article_id, c.start, c.end): chance
+            for c, chance in zip(self.pool, self.chances, strict=True)
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class _Extract:
@@ -180,7 +187,7 @@ class Answerer:
         """The path of a question; see `stream`."""
         started = time.perf_counter()
         deadline = time.monotonic() + (self._model.limit_s if self._model else 0.0)
-        look = self._look(question)
+        look = self._look(question, deadline)
         yield Found(tuple(look.findings.hits[: question.top_k]))
         if look.verdict.reason:
             answer = self._refusal(look)
@@ -208,13 +215,18 @@ class Answerer:
         )
         yield replace(answer, timings_ms={name: round(ms, 2) for name, ms in timings.items()})
 
-    def _look(self, question: Question) -> _Look:
+    def _look(self, question: Question, deadline: float) -> _Look:
         """What is found for a question: for a follow-up, for the reading that is answered best."""
         named = self._retriever.names_in
         if conversation.is_whole(question, named):
             return self._looked(question, 1.0)
         last = self._with_articles(question.turns[-1])
-        readings = conversation.readings(replace(question, turns=(last,)), named)
+        asked = replace(question, turns=(*question.turns[:-1], last))
+        readings = conversation.readings(asked, named)
+        if self._model and conversation.leans(asked, named):
+            read = self._retriever.concepts
+            if whole := conversation.rewritten(asked, read, self._model, deadline):
+                readings = tuple(dict.fromkeys([*readings, whole]))
         looks = [
             self._looked(reading, IN_TURN if reading.article_ids != question.article_ids else 1.0)
             for reading in readings
@@ -284,11 +296,8 @@ class Answerer:
             yield from extracted.pieces
             return extracted.answer
         question = look.question
-        known = {
-            (c.match.hit.passage.article_id, c.start, c.end): chance
-            for c, chance in zip(look.pool, look.chances, strict=True)
-        }
         assembly = self._assembly(look.articles, question)
+        known = look.known()
         lines = self._writer.lines(question, look.findings, look.articles, known, deadline)
         try:
             yield from filter(None, map(assembly.add, lines))
