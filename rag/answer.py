@@ -20,6 +20,7 @@ from rag.errors import LlmUnavailable, QuestionRejected
 from rag.llm import Llm
 from rag.records import Records
 from rag.retrieve import Findings, Retriever
+from rag.translate import LIMIT_S, Translator
 from rag.types import (
     Answer,
     Article,
@@ -85,12 +86,14 @@ class Answerer:
         top_k: int = 8,
         max_chars: int = 2_000,
         fitted: weights.Weights | None = None,
+        translator: Translator | None = None,
     ) -> None:
         self._records = records
         self._gloss = gloss
         self._retriever = retriever
         self._embedder = embedder
         self._model = model
+        self._translator = translator
         self._writer = Writer(model, embedder, retriever) if model else None
         self._threads = ThreadPoolExecutor(STREAMS if model else EXTRACTS, "answer")
         self._top_k = top_k
@@ -194,7 +197,7 @@ class Answerer:
             yield Piece(answer.answer)
         else:
             answer = yield from self._answer(look, deadline)
-        answer = self._checked(answer, look)
+        answer = self._translated(self._checked(answer, look), deadline)
         found, findings = look.question, look.findings
         if (found.text, found.article_ids) != (question.text, question.article_ids):
             answer = replace(answer, question=question.text, understood=self._understood(look))
@@ -387,6 +390,14 @@ class Answerer:
         log.error("withheld an answer: %s", "; ".join(faults))
         refusal = self._refusal(replace(look, verdict=judge.Verdict(0.0, "not_in_articles")))
         return replace(refusal, note=phrases.WITHHELD[look.question.language])
+
+    def _translated(self, answer: Answer, deadline: float) -> Answer:
+        """The answer with its quotes translated, as far as a model has left time for that."""
+        if self._translator is None:
+            return answer
+        left_s = deadline - time.monotonic() if self._model else LIMIT_S
+        cited = self._translator.translated(answer.citations, answer.language, min(LIMIT_S, left_s))
+        return replace(answer, citations=cited)
 
 
 def _aptness(asked: Question, look: _Look) -> tuple[bool, float]:
