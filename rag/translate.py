@@ -9,6 +9,7 @@ cover glosses (words/gloss.py), nor whether a translation is right: it is labell
 import logging
 import threading
 import time
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -138,7 +139,11 @@ def _code(tokenizer: Any, language: Language) -> str:
 def _load(source: str) -> tuple[Any, Any]:
     try:
         from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+        from transformers.utils import logging as reports
 
+        reports.disable_progress_bar()  # nobody waits for it
+        reports.set_verbosity_error()
+        warnings.filterwarnings("ignore", "Recommended: pip install sacremoses")
         tokenizer = AutoTokenizer.from_pretrained(source)
         model = AutoModelForSeq2SeqLM.from_pretrained(source)
     except Exception as exc:  # transformers, the hub and the loaders raise unrelated types

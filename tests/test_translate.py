@@ -41,7 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             vocab_size=size, d_model=32, encoder_layers=1, decoder_layers=1,
             encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=64,
             decoder_ffn_dim=64, max_position_embeddings=512, pad_token_id=pad, eos_token_id=eos,
-            decoder_start_token_id=pad, forced_eos_token_id=None, dropout=0.0, num_beams=4,
+            decoder_start_token_id=pad, forced_eos_token_id=None, dropout=0.0,
         )
     )  # fmt: skip
     _teach(model, tokenizer)
@@ -63,8 +63,8 @@ def _tokenizer(made: Path, chinese: list[str], english: list[str]) -> Any:
         (made / f"{name}.model").rename(made / f"{name}.spm")
     names = dict.fromkeys([*pieces, "<pad>"])
     (made / "vocab.json").write_text(json.dumps({name: i for i, name in enumerate(names)}))
-    files = (str(made / name) for name in ("source.spm", "target.spm", "vocab.json"))
-    return MarianTokenizer(*files)
+    source, target, words = (str(made / n) for n in ("source.spm", "target.spm", "vocab.json"))
+    return MarianTokenizer(source, target, words)
 
 
 def _teach(model: Any, tokenizer: Any) -> None:
@@ -72,11 +72,14 @@ def _teach(model: Any, tokenizer: Any) -> None:
         list(SAID), text_target=list(SAID.values()), return_tensors="pt", padding=True
     )
     batch["labels"][batch["labels"] == tokenizer.pad_token_id] = -100
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # so small a model only waits for others
     steps = torch.optim.AdamW(model.parameters(), lr=1e-2)
     for _ in range(80):
         steps.zero_grad()
         model(**batch).loss.backward()
         steps.step()
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
