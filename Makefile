@@ -53,8 +53,8 @@ test: $(DEV) ## format, lint, types, import contracts and all tests that need no
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/pytest -m "not live" --hypothesis-profile=ci -n auto --dist loadfile
 
-bench: $(DEV) $(PEERS) ## speed, other libraries, 100,000 passages, many at once, the HTTP contract
-	@status=0; for part in speed peers scale load contract; do \
+bench: $(DEV) $(PEERS) ## speed, cost of checking, other libraries, 100,000 passages, many at once, the HTTP contract
+	@status=0; for part in speed checks peers scale load contract; do \
 	    $(BIN)/python tests/bench/$$part.py || status=1; \
 	done; exit $$status
 

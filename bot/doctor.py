@@ -15,9 +15,10 @@ from bot import __version__, people
 from bot.keys import Keys
 from bot.settings import PREFIX, Settings
 from rag import database
-from rag.errors import WenbaoError
+from rag.errors import ModelUnavailable, WenbaoError
 from rag.records import Records
 from rag.store import VectorIndex
+from rag.translate import Translator
 
 _PACKAGES = "chromadb langchain sentence-transformers python-telegram-bot fastapi".split()
 _LEAST_FREE_MB = 500
@@ -43,6 +44,7 @@ def examine(settings: Settings) -> list[Check]:
         _records,
         _index,
         _llm,
+        _translator,
         _telegram,
         _keys,
     )
@@ -133,6 +135,17 @@ def _llm(settings: Settings) -> Check:
         return Check("language model", True, "none: answers are extracts")
     where = settings.llm_base_url or "the provider's own address"
     return Check("language model", True, f"{settings.llm} at {where}")
+
+
+def _translator(settings: Settings) -> Check:
+    if not settings.translator:
+        return Check("translation model", True, "none: foreign quotes have a gloss")
+    try:
+        Translator(settings.translator).load()
+    except ModelUnavailable as exc:
+        mend = f"Set {PREFIX}TRANSLATOR to a folder or hub name that transformers can load."
+        return Check("translation model", False, str(exc), mend)
+    return Check("translation model", True, settings.translator)
 
 
 def _telegram(settings: Settings) -> Check:

@@ -18,7 +18,7 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from rag.answer import AWAY
+from rag.phrases import AWAY
 from rag.types import Answer
 
 # Untyped in the library. When a count began would be one more line for every line of the page.

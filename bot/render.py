@@ -58,6 +58,7 @@ def citation_json(citation: Citation) -> dict[str, object]:
         "verified": citation.verified,
         "score": float(citation.score),
         "gloss": citation.gloss,
+        "translated_by": citation.translated_by,
     }
 
 
@@ -183,8 +184,12 @@ def terminal(answer: Answer) -> RenderableType:
 
 
 _LABELS: dict[Language, dict[str, str]] = {
-    "en": {"gloss": "gloss: ", "understood": "understood as: "},
-    "zh": {"gloss": "大意：", "understood": "理解为："},
+    "en": {
+        "gloss": "gloss: ",
+        "translation": "machine translation ({}): ",
+        "understood": "understood as: ",
+    },
+    "zh": {"gloss": "大意：", "translation": "机器翻译（{}）：", "understood": "理解为："},
 }
 
 
@@ -226,9 +231,12 @@ class _Page:
 
     def _glosses(self, markers: str, indent: str, width: int) -> Iterator[Text]:
         """What the quotes of some markers hold, for whom can't read them."""
-        lead = indent + " " + _LABELS[self.answer.language]["gloss"]
+        labels = _LABELS[self.answer.language]
         for citation in self.answer.citations:
             if citation.gloss and f"[{citation.n}]" in markers:
+                by = one_line(citation.translated_by)
+                label = labels["translation"].format(by) if by else labels["gloss"]
+                lead = f"{indent} {label}"
                 yield from _hanging(
                     lead, one_line(citation.gloss), width, "dim italic", "dim italic"
                 )

@@ -20,8 +20,16 @@ PAGE_UNITS = 2500  # of an article that is leafed through: what a phone shows in
 PASSAGES_A_PAGE = 3
 
 _LABELS: dict[Language, dict[str, str]] = {
-    "en": {"gloss": "Gloss: {}", "understood": "Understood as: {}"},
-    "zh": {"gloss": "大意：{}", "understood": "理解为：{}"},
+    "en": {
+        "gloss": "Gloss: {}",
+        "translation": "Machine translation ({by}): {}",
+        "understood": "Understood as: {}",
+    },
+    "zh": {
+        "gloss": "大意：{}",
+        "translation": "机器翻译（{by}）：{}",
+        "understood": "理解为：{}",
+    },
 }
 _UNDERSTOOD_CHARS = 200
 _HEADING_UNITS = 300
@@ -145,7 +153,9 @@ def _blocks(answer: Answer) -> Iterator[_Block]:
     text = harmless(answer.answer).strip()
     places = _quoted_in_place(text, answer.citations)
     glosses = {
-        each.n: labels["gloss"].format(gloss)
+        each.n: labels["translation" if each.translated_by else "gloss"].format(
+            gloss, by=one_line(each.translated_by)
+        )
         for each in answer.citations
         if (gloss := one_line(each.gloss))
     }

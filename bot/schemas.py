@@ -30,6 +30,7 @@ _CITATION: dict[str, Any] = {
     "verified": True,
     "score": 0.87,
     "gloss": "",
+    "translated_by": "",
 }
 _PASSAGE: dict[str, Any] = {
     "passage_id": f"{_ARTICLE_ID}:0",
@@ -279,6 +280,9 @@ class CitationJson(Outgoing):
     verified: bool
     score: float
     gloss: str = Field("", description="What a quote in another language holds, in words.")
+    translated_by: str = Field(
+        "", description="The model, where `gloss` is a machine's translation of the quote."
+    )
 
     model_config = ConfigDict(title="Citation", json_schema_extra={"example": _CITATION})
 

@@ -19,6 +19,7 @@ from rag.llm import ChatModel, Llm
 from rag.records import Records
 from rag.retrieve import Retriever
 from rag.store import VectorIndex
+from rag.translate import Translator
 from rag.words import gloss
 from rag.words.glossary import open_glossary
 
@@ -98,6 +99,7 @@ def open_app(
         gloss=lambda quote, language: gloss.line(quote, language, glossary),
         top_k=settings.top_k,
         max_chars=settings.max_chars,
+        translator=Translator(settings.translator) if settings.translator else None,
         fitted=weights.of_home(settings.home, embedder.name),
         processes=processes,
     )

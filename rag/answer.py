@@ -14,12 +14,13 @@ from datetime import date
 from functools import partial
 
 from embeddings.embedder import Embedder
-from rag import citations, conversation, extract, judge, looking, weights
+from rag import citations, conversation, extract, judge, looking, phrases, weights
 from rag.citations import Assembly, Cited, Line, Support
 from rag.errors import LlmUnavailable, QuestionRejected
 from rag.llm import Llm
 from rag.records import Records
 from rag.retrieve import Findings, Retriever
+from rag.translate import LIMIT_S, Translator
 from rag.types import (
     Answer,
     Article,
@@ -29,7 +30,6 @@ from rag.types import (
     Piece,
     Progress,
     Question,
-    Reason,
     Turn,
 )
 from rag.written.writing import Writer
@@ -43,50 +43,6 @@ IN_TURN = 0.4  # of the threshold is enough for a follow-up on articles that hav
 STREAMS = 32  # answers that come about at the same time where most wait for a language model
 CORES = os.cpu_count() or 1  # where none does: more would only get in each other's way
 
-_REFUSALS: dict[Language, dict[Reason, str]] = {
-    "en": {
-        "not_in_articles": "The articles don't say.",
-        "off_topic": "That is not something the indexed articles speak of. Ask me about the news"
-        " in them, for example who proposed what, when, where or how many.",
-        "entity_not_found": "The articles don't mention {missing}.",
-        "too_vague": "Please say a little more: which place, person or topic do you mean?",
-    },
-    "zh": {
-        "not_in_articles": "收录的文章没有提到。",
-        "off_topic": "收录的文章不涉及这个话题。"
-        "可以问我报道里的内容，比如谁提出了什么、时间、地点、数量。",
-        "entity_not_found": "收录的文章没有提到{missing}。",
-        "too_vague": "请说得再具体一些：您想问哪个地方、哪个人或哪件事？",
-    },
-}
-_NEAREST: dict[Language, str] = {
-    "en": " The nearest article is “{title}”.",
-    "zh": "最接近的文章是《{title}》。",
-}
-_FRAMES: dict[Language, str] = {
-    "en": "From “{title}”{date}:",
-    "zh": "据《{title}》{date}：",
-}
-AWAY: dict[Language, str] = {
-    "en": "The language model is away; these are the passages themselves.",
-    "zh": "语言模型暂时不可用，以下为原文摘录。",
-}
-_UNUSABLE: dict[Language, str] = {
-    "en": "The language model wrote nothing that the articles bear out; these are the passages"
-    " themselves.",
-    "zh": "语言模型没有写出能在文章中核实的内容，以下为原文摘录。",
-}
-_WITHHELD: dict[Language, str] = {
-    "en": "An answer was withheld because its citations didn't hold.",
-    "zh": "引文未能通过核对，答案不予显示。",
-}
-
-
-_ABOUT: dict[Language, str] = {
-    "en": "{question}? (in “{title}”)",
-    "zh": "{question}？（《{title}》）",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class _Look:
@@ -99,6 +55,21 @@ class _Look:
     chances: Sequence[float]
     verdict: judge.Verdict
     search_ms: float
+
+    def known(self) -> dict[tuple[str, int, int], float]:
+        """The chance that it answers of each sentence: article, start, end."""
+        return {
+            (c.match.hit.passage.article_id, c.start, c.end): chance
+            for c, chance in zip(self.pool, self.chances, strict=True)
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Extract:
+    """The extractive answer, and the pieces that it is shown in."""
+
+    pieces: tuple[Piece, ...]
+    answer: Answer
 
 
 class Answerer:
@@ -116,6 +87,7 @@ class Answerer:
         max_chars: int = 2_000,
         fitted: weights.Weights | None = None,
         processes: int = 1,
+        translator: Translator | None = None,
     ) -> None:
         """`processes` that answer on this machine share its cores."""
         self._records = records
@@ -123,6 +95,7 @@ class Answerer:
         self._retriever = retriever
         self._embedder = embedder
         self._model = model
+        self._translator = translator
         self._writer = Writer(model, embedder, retriever) if model else None
         self._threads = ThreadPoolExecutor(
             STREAMS if model else max(1, CORES // processes), "answer"
@@ -221,14 +194,15 @@ class Answerer:
     def _steps(self, question: Question) -> Iterator[Progress]:
         """The path of a question; see `stream`."""
         started = time.perf_counter()
-        look = self._look(question)
+        deadline = time.monotonic() + (self._model.limit_s if self._model else 0.0)
+        look = self._look(question, deadline)
         yield Found(tuple(look.findings.hits[: question.top_k]))
         if look.verdict.reason:
             answer = self._refusal(look)
             yield Piece(answer.answer)
         else:
-            answer = yield from self._answer(look)
-        answer = self._checked(answer, look)
+            answer = yield from self._answer(look, deadline)
+        answer = self._translated(self._checked(answer, look), deadline)
         found, findings = look.question, look.findings
         if (found.text, found.article_ids) != (question.text, question.article_ids):
             answer = replace(answer, question=question.text, understood=self._understood(look))
@@ -249,13 +223,18 @@ class Answerer:
         )
         yield replace(answer, timings_ms={name: round(ms, 2) for name, ms in timings.items()})
 
-    def _look(self, question: Question) -> _Look:
+    def _look(self, question: Question, deadline: float) -> _Look:
         """What is found for a question: for a follow-up, for the reading that is answered best."""
         named = self._retriever.names_in
         if conversation.is_whole(question, named):
             return self._looked(question, 1.0)
         last = self._with_articles(question.turns[-1])
-        readings = conversation.readings(replace(question, turns=(last,)), named)
+        asked = replace(question, turns=(*question.turns[:-1], last))
+        readings = conversation.readings(asked, named)
+        if self._model and conversation.leans(asked, named):
+            read = self._retriever.concepts
+            if whole := conversation.rewritten(asked, read, self._model, deadline):
+                readings = tuple(dict.fromkeys([*readings, whole]))
         looks = [
             self._looked(reading, IN_TURN if reading.article_ids != question.article_ids else 1.0)
             for reading in readings
@@ -282,7 +261,7 @@ class Answerer:
         titles = [look.articles[i].title for i in question.article_ids if i in look.articles]
         if not titles:
             return question.text
-        return _ABOUT[question.language].format(
+        return phrases.ABOUT[question.language].format(
             question=question.text.rstrip("?？ "), title=citations.unmarked(titles[0])
         )
 
@@ -302,27 +281,33 @@ class Answerer:
         (probability,) = weights.logistic(judge.FEATURES, self._weights.judge, row[None, :])
         return judge.verdict(probability, findings, self._threshold * lenience)
 
-    def _answer(self, look: _Look) -> Generator[Piece, None, Answer]:
-        """The pieces of an answer, then the answer: written if that can be had, else an extract."""
+    def _answer(self, look: _Look, deadline: float) -> Generator[Piece, None, Answer]:
+        """The pieces of an answer, then the answer: written if that can be had, else an extract.
+
+        The extract is there before the model is asked: where that fails at the last moment, nothing
+        is left to be done.
+        """
+        extracted = self._extract(look)
+        if self._writer is None:
+            yield from extracted.pieces
+            return extracted.answer
+        question = look.question
+        assembly = self._assembly(look.articles, question)
+        known = look.known()
+        lines = self._writer.lines(question, look.findings, look.articles, known, deadline)
+        try:
+            yield from filter(None, map(assembly.add, lines))
+            if (cited := assembly.cited()).citations:
+                return self._said(look, cited, self._writer.name)
+            note = phrases.UNUSABLE[question.language]
+        except LlmUnavailable:
+            note = phrases.AWAY[question.language]
+        if not assembly.cited().citations:  # else the answer takes the place of what was shown
+            yield from extracted.pieces
+        return replace(extracted.answer, note=note)
+
+    def _extract(self, look: _Look) -> _Extract:
         question, findings, articles = look.question, look.findings, look.articles
-        note, shown = "", False
-        if self._model is not None and self._writer is not None:
-            assembly = self._assembly(look.articles, question)
-            try:
-                known = {
-                    (c.match.hit.passage.article_id, c.start, c.end): p
-                    for c, p in zip(look.pool, look.chances, strict=True)
-                }
-                for line in self._writer.lines(question, findings, articles, known):
-                    if piece := assembly.add(line):
-                        shown = True
-                        yield piece
-                if shown:
-                    name = self._model.name
-                    return self._said(look, assembly.cited(), name)
-                note = _UNUSABLE[question.language]
-            except LlmUnavailable:
-                note = AWAY[question.language]
         quotes = extract.choose(question.text, extract.seen(look.pool, look.chances, findings))
         parts = extract.parts(question.text)
         if 1 < len(parts) <= MAX_PARTS:
@@ -331,11 +316,7 @@ class Answerer:
                 quotes, articles = by_part, their_articles
         assembly = self._assembly(articles, question)
         pieces = map(assembly.add, framed(quotes, articles, question.language))
-        for piece in filter(None, pieces):
-            if not shown:  # else the whole answer takes the place of what was shown
-                yield piece
-        said = self._said(look, assembly.cited(), EXTRACTIVE)
-        return replace(said, note=note)
+        return _Extract(tuple(filter(None, pieces)), self._said(look, assembly.cited(), EXTRACTIVE))
 
     def _assembly(self, articles: Mapping[str, Article], question: Question) -> Assembly:
         return Assembly(articles, lambda quote: self._gloss(quote, question.language))
@@ -373,10 +354,10 @@ class Answerer:
         reason = verdict.reason or "not_in_articles"
         missing = [_as_asked(name, question.text) for name in verdict.missing]
         separator = "、" if question.language == "zh" else ", "
-        words = _REFUSALS[question.language][reason].format(missing=separator.join(missing))
+        words = phrases.REFUSALS[question.language][reason].format(missing=separator.join(missing))
         if findings.hits and reason in ("not_in_articles", "entity_not_found"):
             title = citations.unmarked(findings.hits[0].passage.title)
-            words += _NEAREST[question.language].format(title=title) if title else ""
+            words += phrases.NEAREST[question.language].format(title=title) if title else ""
         return Answer(
             question=question.text,
             language=question.language,
@@ -399,7 +380,15 @@ class Answerer:
             return answer
         log.error("withheld an answer: %s", "; ".join(faults))
         refusal = self._refusal(replace(look, verdict=judge.Verdict(0.0, "not_in_articles")))
-        return replace(refusal, note=_WITHHELD[look.question.language])
+        return replace(refusal, note=phrases.WITHHELD[look.question.language])
+
+    def _translated(self, answer: Answer, deadline: float) -> Answer:
+        """The answer with its quotes translated, as far as a model has left time for that."""
+        if self._translator is None:
+            return answer
+        left_s = deadline - time.monotonic() if self._model else LIMIT_S
+        cited = self._translator.translated(answer.citations, answer.language, min(LIMIT_S, left_s))
+        return replace(answer, citations=cited)
 
 
 def _aptness(asked: Question, look: _Look) -> tuple[bool, float]:
@@ -427,7 +416,7 @@ def framed(
         article = articles[article_id]
         date = f" ({article.date})" if article.date else ""
         title = article.title or article.source
-        lines.append(Line(_FRAMES[language].format(title=title, date=date)))
+        lines.append(Line(phrases.FRAMES[language].format(title=title, date=date)))
         own = sorted((q for q in quotes if q.article_id == article_id), key=lambda q: q.start)
         for quote in own:
             text = " ".join(article.text[quote.start : quote.end].split())

@@ -1,20 +1,31 @@
-"""A follow-up becomes whole questions, from the turns before it, by rule.
+"""A follow-up becomes whole questions, from the turns before it: by rule, and by a model if any.
 
 "and in Wuxi?" is the last question with its place changed; "when did they open it?" is asked of the
 articles that the last answer cited. What a question means is not always told by its words alone, so
 there may be several readings; whoever answers takes the one that is answered best (answer.py).
-Does not cover rewriting by a language model.
+A model's rewriting is one of them, no better than the others; what it is asked is in prompts.py.
 """
 
 import re
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from rag.terms import STOP_WORDS
+from rag import prompts
+from rag.errors import LlmUnavailable
+from rag.llm import Llm
+from rag.terms import STOP_WORDS, Concept
 from rag.types import Question, Turn
 from rag.words import names
+from rag.written import facts
+from rag.written.replies import statements
 
 Named = Callable[[str], Sequence[str]]  # the names in a text, as they are written there
+Read = Callable[[str], Sequence[Concept]]  # a text -> what it speaks of
+
+REWRITE_S = 3.0  # the longest that a follow-up waits for a model's rewriting
+_SHARE = 0.25  # and of the time that is left for the answer
+_MOST_CHARS = 240  # of a rewriting
 
 _OPENING = re.compile(
     r"^(?:(?:and|so|but|then|also|ok|okay)\b[,\s]*|(?:那么?(?![个项位件些本次份条里儿])|还有|另外|然后)"
@@ -48,10 +59,15 @@ def is_whole(question: Question, named: Named) -> bool:
     """Whether a question says by itself what it is about, or there was none before it."""
     if not question.turns or question.article_ids:
         return True
-    bare = _OPENING.sub("", question.text)
-    if _instead(bare, is_led=bare != question.text) or _leans(question.text, named):
+    return not leans(question, named) and bool(named(_OPENING.sub("", question.text)))
+
+
+def leans(question: Question, named: Named) -> bool:
+    """Whether a question can't be understood without the turns before it."""
+    if not question.turns or question.article_ids:
         return False
-    return bool(named(bare))
+    bare = _OPENING.sub("", question.text)
+    return bool(_instead(bare, is_led=bare != question.text)) or _leans(question.text, named)
 
 
 def readings(question: Question, named: Named) -> tuple[Question, ...]:
@@ -68,6 +84,35 @@ def readings(question: Question, named: Named) -> tuple[Question, ...]:
         if found
     )
     return about if about and _leans(question.text, named) else (*about, question)
+
+
+def rewritten(question: Question, read: Read, model: Llm, deadline: float) -> Question | None:
+    """A follow-up as the whole question that a model takes it for; None where that is no use.
+
+    `deadline` is that of the answer, on the monotonic clock.
+    """
+    now = time.monotonic()
+    limit_s = min(REWRITE_S, _SHARE * (deadline - now))
+    try:
+        reply = model.complete(prompts.rewriting(question), now + limit_s)
+    except LlmUnavailable:
+        return None
+    found = [statement.text for statement in statements([reply])]
+    if len(found) == 1 and found[0] != question.text and _is_rewriting(found[0], question, read):
+        return replace(question, text=found[0])
+    return None
+
+
+def _is_rewriting(text: str, question: Question, read: Read) -> bool:
+    """Whether a text is one question, and speaks of nobody and no figure that no turn speaks of."""
+    if len(text) > _MOST_CHARS or not text.endswith(("?", "？")) or prompts.is_echo(text):
+        return False
+    said = [question.text]
+    for turn in question.turns:
+        said += [turn.question, *turn.quotes]
+    before = "\n".join(said)
+    is_latin = not re.search("[㐀-鿿]", before)
+    return all(f.stands_in(before) for f in facts.facts(text, read(text), same_script=is_latin))
 
 
 def _in_articles(question: Question, text: str, last: Turn) -> Question | None:

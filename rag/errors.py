@@ -48,7 +48,7 @@ class IndexMismatch(OperatorError):
 
 
 class ModelUnavailable(OperatorError):
-    """The embedding model can't be had, or failed its check."""
+    """The embedding or translation model can't be had, or failed its check."""
 
 
 class UnreadableFile(OperatorError):

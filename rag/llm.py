@@ -5,6 +5,7 @@ a reply (replies.py, support.py).
 """
 
 import logging
+import math
 import queue
 import threading
 import time
@@ -43,15 +44,23 @@ class Llm(Protocol):
     def name(self) -> str:
         """The model's name, as answers give it."""
 
-    def complete(self, messages: Messages) -> str:
-        """The whole reply.
+    @property
+    def limit_s(self) -> float:
+        """The longest that a question may wait for it."""
+
+    def complete(self, messages: Messages, deadline: float = math.inf) -> str:
+        """The whole reply, by `deadline` on the monotonic clock.
 
         Raises:
             LlmUnavailable: if there is none in time.
         """
 
-    def stream(self, messages: Messages, shaped: Shaped | None = None) -> Iterator[str]:
+    def stream(
+        self, messages: Messages, shaped: Shaped | None = None, deadline: float = math.inf
+    ) -> Iterator[str]:
         """The reply in parts as it is written; to `shaped`, if that is given and can be had.
+
+        Its last part comes by `deadline` on the monotonic clock.
 
         Raises:
             LlmUnavailable: while it is read, if it doesn't come to its end in time.
@@ -74,17 +83,25 @@ class ChatModel:
     def name(self) -> str:
         return self._model
 
-    def complete(self, messages: Messages) -> str:
-        return "".join(self.stream(messages))
+    @property
+    def limit_s(self) -> float:
+        return self._timeout_s
 
-    def stream(self, messages: Messages, shaped: Shaped | None = None) -> Iterator[str]:
+    def complete(self, messages: Messages, deadline: float = math.inf) -> str:
+        return "".join(self.stream(messages, None, deadline))
+
+    def stream(
+        self, messages: Messages, shaped: Shaped | None = None, deadline: float = math.inf
+    ) -> Iterator[str]:
+        run = _Run(min(deadline, time.monotonic() + self._timeout_s))
+        if not run.left():
+            raise LlmUnavailable("No time is left to ask the language model.")
         if not self._breaker.lets_through():
             raise LlmUnavailable("The language model has failed; it is left alone for a while.")
-        run = _Run(time.monotonic() + self._timeout_s)
         work = threading.Thread(target=self._write, args=(run, messages, shaped), daemon=True)
         work.start()
         try:
-            yield from run.parts(self._timeout_s * FIRST_SHARE)
+            yield from run.parts(min(run.left(), self._timeout_s * FIRST_SHARE))
         except GeneratorExit:  # whoever reads has enough: the model can't answer, say
             self._breaker.succeeded()
             raise

@@ -79,7 +79,8 @@ class Citation:
     """An exact span of an article: `article.text[start:end] == quote`.
 
     `answer_spans` are the ranges of `Answer.answer` (markers included) that it supports; `gloss`
-    says in the asker's language what a quote in another one holds, where anything can be said.
+    says in the asker's language what a quote in another one holds, where anything can be said;
+    `translated_by` names the model where that is a machine's translation.
     """
 
     n: int
@@ -94,6 +95,7 @@ class Citation:
     verified: bool = True
     score: float = 0.0
     gloss: str = ""
+    translated_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Stand-ins that behave: what they give has the properties that the house relies on."""
 
+import math
 from collections.abc import Iterator, Sequence
 from zlib import crc32
 
@@ -78,13 +79,19 @@ class ScriptedLlm:
     def name(self) -> str:
         return self._name
 
-    def complete(self, messages: Messages) -> str:
+    @property
+    def limit_s(self) -> float:
+        return 20.0
+
+    def complete(self, messages: Messages, deadline: float = math.inf) -> str:
         self.asked.append(list(messages))
         if not self._replies:
             raise LlmUnavailable("The script has no reply left.")
         return self._replies.pop(0)
 
-    def stream(self, messages: Messages, shaped: Shaped | None = None) -> Iterator[str]:
+    def stream(
+        self, messages: Messages, shaped: Shaped | None = None, deadline: float = math.inf
+    ) -> Iterator[str]:
         """A character at a time."""
         yield from self.complete(messages)
 

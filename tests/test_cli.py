@@ -197,7 +197,7 @@ def test_an_answer_in_json_is_the_answer_of_the_interface(answer: Any, sample_ap
     for n, citation in enumerate(answer["citations"], 1):
         assert list(citation) == [
             *("n", "article_id", "title", "date", "source", "quote", "start", "end"),
-            *("answer_spans", "verified", "score", "gloss"),
+            *("answer_spans", "verified", "score", "gloss", "translated_by"),
         ]
         article = sample_app.records.article(citation["article_id"])
         assert article.text[citation["start"] : citation["end"]] == citation["quote"]

@@ -7,6 +7,7 @@ The models here do what they are told by whoever tells them; what leaves is look
 import html.parser
 import io
 import json
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -118,6 +119,7 @@ class ObedientLlm:
     """Does what anybody says; `blindly` even where the order was kept from it."""
 
     name = "obedient"
+    limit_s = 20.0
 
     def __init__(self, case: Injection, *, blindly: bool, marked: str) -> None:
         self._case = case
@@ -125,10 +127,12 @@ class ObedientLlm:
         self._marked = marked
         self.obeyed = False
 
-    def complete(self, messages: Messages) -> str:
+    def complete(self, messages: Messages, deadline: float = math.inf) -> str:
         return "".join(self.stream(messages))
 
-    def stream(self, messages: Messages, shaped: Shaped | None = None) -> Iterator[str]:
+    def stream(
+        self, messages: Messages, shaped: Shaped | None = None, deadline: float = math.inf
+    ) -> Iterator[str]:
         said = "\n".join(text for _, text in messages)
         self.obeyed = self._blindly or _order(self._case.text) in said
         if self.obeyed:
@@ -244,15 +248,18 @@ class _Heard:
     """Keeps what a model writes."""
 
     name = "smollm2"
+    limit_s = 60.0
 
     def __init__(self, model: Llm) -> None:
         self._model = model
         self.heard = ""
 
-    def complete(self, messages: Messages) -> str:
-        return self._model.complete(messages)
+    def complete(self, messages: Messages, deadline: float = math.inf) -> str:
+        return self._model.complete(messages, deadline)
 
-    def stream(self, messages: Messages, shaped: Shaped | None = None) -> Iterator[str]:
-        for part in self._model.stream(messages, shaped):
+    def stream(
+        self, messages: Messages, shaped: Shaped | None = None, deadline: float = math.inf
+    ) -> Iterator[str]:
+        for part in self._model.stream(messages, shaped, deadline):
             self.heard += part
             yield part

@@ -38,6 +38,7 @@ def test_json_has_the_keys_of_the_contract_and_no_other() -> None:
         "verified": True,
         "score": 0.75,
         "gloss": "",
+        "translated_by": "",
     }
     assert made["passages"] == [
         {

@@ -6,7 +6,7 @@
 
 import { language, words } from "./language.js";
 import { button, element, tongue } from "./page.js";
-import { GLOSS } from "./words.js";
+import { GLOSS, TRANSLATION } from "./words.js";
 
 const MARKERS = /(\[\d+\])/;
 const QUOTED = /^[“「『].*[”」』][。.]?$/s;
@@ -22,7 +22,8 @@ export function typeset(body, text, citations, open) {
   const texts = text.split("\n").filter((line) => line.trim());
   texts.forEach((line, i) => {
     const cited = citedIn(line, citations);
-    const looks = [language, line, ...cited.map((citation) => citation.n)].join("\n");
+    const under = cited.map((citation) => `${citation.n} ${citation.gloss ?? ""}`);
+    const looks = [language, line, ...under].join("\n");
     const old = body.children[i];
     if (old?.looks === looks) return;
     const block = set(line, cited, open);
@@ -97,7 +98,9 @@ export function marker(citation, open) {
 export function gloss(citation) {
   if (!citation?.gloss) return "";
   const written = tongue(citation.gloss);
-  const label = GLOSS[written === "zh-CN" ? "zh" : "en"];
+  const reads = written === "zh-CN" ? "zh" : "en";
+  const by = citation.translated_by;
+  const label = by ? TRANSLATION[reads].replace("{}", () => by) : GLOSS[reads];
   return element(
     "p",
     { class: "gloss", lang: written },

@@ -200,3 +200,6 @@ export const WORDS = { en: EN, zh: ZH };
 
 /** The label of a gloss, in the language that it is written in. */
 export const GLOSS = { en: "Gloss", zh: "大意" };
+
+/** The same where it is a machine's translation; {} is the model's name. */
+export const TRANSLATION = { en: "Machine translation ({})", zh: "机器翻译（{}）" };

@@ -76,13 +76,18 @@ class _Piece:
 _BREAK = _Piece("", "break")
 
 
+def is_needed(quote: str, language: Language) -> bool:
+    """Whether a quote is in another language."""
+    return bool(_CHINESE.search(quote)) != (language == "zh")
+
+
 def line(quote: str, language: Language, glossary: Glossary) -> str:
     """A gloss for whom reads `language` only; empty if the quote is in it, or says nothing.
 
     Parts between " · ", of letters, digits and a few signs only, so that no markup or marker can
     stand in it.
     """
-    if bool(_CHINESE.search(quote)) == (language == "zh"):
+    if not is_needed(quote, language):
         return ""
     return chinese_gloss.line(quote, glossary) if language == "zh" else _english(quote, glossary)
 

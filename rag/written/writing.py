@@ -41,16 +41,23 @@ class Writer:
         self._retriever = retriever
         self.counts: Counter[str] = Counter(kept=0, repaired=0, dropped=0)
 
+    @property
+    def name(self) -> str:
+        """The model's name, as answers give it."""
+        return self._model.name
+
     def lines(
         self,
         question: Question,
         findings: Findings,
         articles: Mapping[str, Article],
         chances: Chances,
+        deadline: float,
     ) -> Iterator[Line]:
         """The lines of an answer as they are written; none if the model has none.
 
-        `chances` are those of the sentences that may answer.
+        `chances` are those of the sentences that may answer; `deadline` is when the model must be
+        done, on the monotonic clock.
 
         Raises:
             LlmUnavailable: while they are read, if the model fails.
@@ -58,13 +65,16 @@ class Writer:
         matches = [m for m in findings.matches if m.hit.passage.article_id in articles]
         matches = matches[: question.top_k]
         hits = [match.hit for match in matches]
-        read = self._retriever.concepts
-        shown = Shown(matches, articles, self._embedder, read, question.text, chances)
         reply = self._model.stream(
             prompts.messages(question.text, question.language, hits),
             prompts.shaped(question.text, question.language, hits),
+            deadline,
         )
+        shown: Shown | None = None
         for statement in statements(reply):
+            if shown is None:  # now that there is a reply to hold against it
+                read = self._retriever.concepts
+                shown = Shown(matches, articles, self._embedder, read, question.text, chances)
             if line := self._line(statement, question.language, shown, matches):
                 yield line
 

@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 PATH = Path(__file__).with_name("RESULTS.md")
-SECTIONS = ("peers", "scale", "speed")  # in this order
+SECTIONS = ("peers", "scale", "speed", "checks")  # in this order
 _HEAD = """# What was measured
 
-Written by `make bench` (peers.py, scale.py and speed.py in this folder), each section on its own.
+Written by `make bench` (peers.py, scale.py, speed.py and checks.py in this folder), each section on
+its own.
 """
 
 
