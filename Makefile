@@ -68,8 +68,9 @@ $(PEERS): pyproject.toml requirements-bench.lock tests/bench/install.py
 
 measure: export WENBAO_HOME := .wenbao/measure
 measure: export WENBAO_MODEL_CACHE := .wenbao/models
-measure: $(RUNTIME) ## ask the test half of the sample questions and print every measure
+measure: $(RUNTIME) ## ask two sets that nothing was tuned on and print every measure
 	@$(BIN)/wenbao evaluate tests/data/sample/questions.test.jsonl --corpus $(PAGES)
+	@$(BIN)/wenbao evaluate tests/data/fresh/questions.jsonl --corpus tests/data/fresh/pages
 
 prove: $(DEV) ## perform the image's install in an empty environment, start what the units start
 	@PYTHONPATH=tests $(BIN)/python tests/bench/deploy.py
