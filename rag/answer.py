@@ -32,6 +32,7 @@ from rag.types import (
     Question,
     Turn,
 )
+from rag.written import orders
 from rag.written.writing import Writer
 
 log = logging.getLogger(__name__)
@@ -357,7 +358,8 @@ class Answerer:
         words = phrases.REFUSALS[question.language][reason].format(missing=separator.join(missing))
         if findings.hits and reason in ("not_in_articles", "entity_not_found"):
             title = citations.unmarked(findings.hits[0].passage.title)
-            words += phrases.NEAREST[question.language].format(title=title) if title else ""
+            if title and not orders.is_order(title):
+                words += phrases.NEAREST[question.language].format(title=title)
         return Answer(
             question=question.text,
             language=question.language,

@@ -20,14 +20,10 @@ from rag.retrieve import Findings
 from rag.terms import STOP_WORDS, normalise
 from rag.types import Question, Reason
 
-_SIGNS = (
-    "cross cosine score_margin names numbers words words_known cross_words_met how_many unit"
+FEATURES = (
+    "bias cross cosine score_margin names numbers words words_known cross_words_met how_many unit"
     " read read_margin chance only_named"
 ).split()
-_PAIRS = np.triu_indices(len(_SIGNS))
-# The signs, and what any two say together: a missing name weighs less where the reader is sure.
-FEATURES = ["bias", *_SIGNS, *(f"{_SIGNS[i]}*{_SIGNS[j]}" for i, j in zip(*_PAIRS, strict=True))]
-_PAIR, _PAIR_MOST = 0.2, 3.0  # of a sign's weight in fitting; what a sign counts at most in a pair
 UNHEARD = 4.0  # weight of a word that no passage holds: more than any idf in a small library
 SURE = 0.9  # the probability at which a question is answered though a name is in no article
 # What a question asks for in a certain unit, and how an answer shows it.
@@ -121,15 +117,8 @@ def features(
     question: Question, findings: Findings, pool: Sequence[Candidate], chances: Sequence[float]
 ) -> NDArray[np.float64]:
     """What the judge sees; shape (len(FEATURES),)."""
-    signs = _signs(question, findings, pool, chances) if pool else np.zeros(len(_SIGNS))
-    bounded = np.clip(signs, -_PAIR_MOST, _PAIR_MOST)
-    pairs = _PAIR * bounded[_PAIRS[0]] * bounded[_PAIRS[1]]
-    return np.concatenate([[1.0], signs, pairs])
-
-
-def _signs(
-    question: Question, findings: Findings, pool: Sequence[Candidate], chances: Sequence[float]
-) -> NDArray[np.float64]:
+    if not pool:
+        return np.array([1.0] + [0.0] * (len(FEATURES) - 1))
     best = max(range(len(pool)), key=lambda i: chances[i])
     asked = _Asked.of(question, findings, pool, chances)
     near = normalise(" ".join(c.text for c in _near(pool, best)))
@@ -138,6 +127,7 @@ def _signs(
     read, elsewhere = _best_read(pool, pool[best].match.hit.passage.article_id)
     return np.array(
         [
+            1.0,
             cross,
             (max(hit.cosine for hit in findings.hits) - 0.85) * 10,
             (scores[0] - float(np.mean(scores[1:6] or scores))) * 10,

@@ -194,6 +194,6 @@ def test_a_markdown_heading_in_several_lines_is_one_heading(tmp_path: Path) -> N
 def test_titles_of_made_pages_are_right() -> None:
     """A bar a little under what 90 pages gave; see `tests/bench/pages.py`."""
     score = Score()
-    for paper in papers(own_articles("fit", "sample"), range(2000, 2036)):
+    for paper in papers(own_articles("fit", "sample"), range(2000, 2090)):
         score.add(measured(paper, pages.articles_of(paper.text, name="page.txt")))
     assert score.titled / score.articles >= 0.88

@@ -39,7 +39,6 @@ XQUAD = ROOT.parent / "shared" / "eval" / "xquad"
 # What the judge makes of questions that nobody asked, and of those that aren't about news.
 # Source: DECISIONS.md, telling what has no answer.
 MADE = 0.5  # a made near miss, of its page question's weight
-MORE, MORE_WEIGHT = "more", 0.15  # many, and a third of them near misses that a person wrote
 XQUAD_JUDGED = 0.25  # XQuAD, of the weight that its sentences have
 REFUSED_ANSWERABLE = 0.04  # the share that the threshold may cost
 Span = tuple[str, int, int]
@@ -78,8 +77,7 @@ def examples(
         asked = [json.loads(line) for line in lines]
         for each in asked:
             yield _example(group, weight, each, retriever, articles)
-        missing = [] if group == MORE else near_misses(asked, articles, gloss, group)
-        for each in missing:
+        for each in near_misses(asked, articles, gloss, group):
             yield _example(f"{group}-made", weight * MADE, each, retriever, articles)
         records.close()
 
@@ -240,8 +238,7 @@ def main() -> None:
     embedder = load("packaged", args.models, print)
     sets = [("sample", 2.0, SAMPLE / "pages", SAMPLE / "questions.tune.jsonl")]
     sets += [("news", 1.0, TUNING / "fit.passages.jsonl", TUNING / "fit.questions.jsonl")]
-    more = TUNING / "more.passages.jsonl", TUNING / "more.questions.jsonl"
-    sets += [(MORE, MORE_WEIGHT, *more), *((q.stem, 2.0, c, q) for c, q in args.also)]
+    sets += [(q.stem, 2.0, c, q) for c, q in args.also]
     with tempfile.TemporaryDirectory() as folder:
         sets += list(_xquad(Path(folder)))
         data = [
