@@ -58,7 +58,8 @@ async def test_start_tells_a_person_their_number_as_long_as_there_is_no_admin(
     async with polling(app_for(telegram, tmp_path, telegram_admins="")):
         telegram.private("/start")
         telegram.group("/start@wenbao_bot")
-        to_person, to_group = await telegram.replies(2)
+        replies = await telegram.replies(2)  # two chats, in either order
+    to_group, to_person = sorted(replies, key=lambda sent: sent.chat)
     assert "Your number is 501" in to_person.text
     assert "501" not in to_group.text
 
