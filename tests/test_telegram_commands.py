@@ -59,7 +59,7 @@ async def test_start_tells_a_person_their_number_as_long_as_there_is_no_admin(
         telegram.private("/start")
         telegram.group("/start@wenbao_bot")
         replies = await telegram.replies(2)  # two chats, in either order
-    to_group, to_person = sorted(replies, key=lambda sent: sent.chat)
+    to_group, to_person = sorted(replies, key=lambda sent: sent.chat_id)
     assert "Your number is 501" in to_person.text
     assert "501" not in to_group.text
 
