@@ -14,7 +14,7 @@ from datetime import date
 from functools import partial
 
 from embeddings.embedder import Embedder
-from rag import citations, conversation, extract, judge, looking, phrases, weights
+from rag import citations, conversation, extract, judge, looking, phrases, sentences, weights
 from rag.citations import Assembly, Cited, Line, Support
 from rag.errors import LlmUnavailable, QuestionRejected
 from rag.llm import Llm
@@ -52,7 +52,7 @@ class _Look:
     question: Question
     findings: Findings
     articles: Mapping[str, Article]
-    pool: Sequence[extract.Candidate]
+    pool: Sequence[sentences.Candidate]
     chances: Sequence[float]
     verdict: judge.Verdict
     search_ms: float
@@ -270,7 +270,7 @@ class Answerer:
         self,
         question: Question,
         findings: Findings,
-        pool: Sequence[extract.Candidate],
+        pool: Sequence[sentences.Candidate],
         chances: Sequence[float],
         lenience: float,
     ) -> judge.Verdict:

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag import reader
-from rag.extract import Candidate, choose, kind_of, seen
+from rag.extract import choose, seen
 from rag.retrieve import Findings
+from rag.sentences import Candidate, kind_of
 from rag.terms import STOP_WORDS, normalise
 from rag.types import Question, Reason
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from rag import extract
+from rag import sentences
 from rag.records import Records
 from rag.retrieve import Findings, Retriever
 from rag.types import Article, Question
@@ -19,7 +19,7 @@ class Sight:
 
     findings: Findings
     articles: Mapping[str, Article]
-    pool: Sequence[extract.Candidate]
+    pool: Sequence[sentences.Candidate]
     chances: Sequence[float]
     search_ms: float
 
@@ -34,8 +34,8 @@ def look(
     ids = dict.fromkeys(hit.passage.article_id for hit in findings.hits)
     articles = {id_: article for id_ in ids if (article := records.find(id_))}
     findings = _current(findings, articles)
-    pool = extract.candidates(findings, articles)
-    chances = extract.chances(sentence, extract.features(question.text, findings, pool))
+    pool = sentences.candidates(findings, articles)
+    chances = sentences.chances(sentence, sentences.features(question.text, findings, pool))
     return Sight(findings, articles, pool, chances, search_ms)
 
 

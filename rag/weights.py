@@ -1,4 +1,4 @@
-"""The fitted weights: of a sentence that answers (extract.py) and of an answer at all (judge.py).
+"""The fitted weights: of a sentence that answers (sentences.py) and of an answer at all (judge.py).
 
 `weights.json` is written by `make fit` and names the embedding model that it was fitted with. A
 home may hold a judge of its own, written by `wenbao evaluate --fit` (fitting.py).

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.extract import Kind, Sentence, choose, kind_of
+from rag.extract import Sentence, choose
+from rag.sentences import Kind, kind_of
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from homes import Home, write_articles
-from rag import extract, judge
+from rag import judge, sentences
 from rag.retrieve import Findings, Retriever
 from rag.types import Language, Question
 from rag.weights import load
@@ -50,9 +50,9 @@ class Asked:
         retriever = Retriever(home.records, home.index, home.embedder, gloss)
         self.findings: Findings = retriever.search(self.question)
         articles = {a.article_id: a for a in home.records.articles(limit=100)}
-        self.pool = extract.candidates(self.findings, articles)
-        rows = extract.features(text, self.findings, self.pool)
-        self.chances = extract.chances(load().sentence, rows)
+        self.pool = sentences.candidates(self.findings, articles)
+        rows = sentences.features(text, self.findings, self.pool)
+        self.chances = sentences.chances(load().sentence, rows)
 
     @property
     def features(self) -> dict[str, float]:
@@ -62,7 +62,7 @@ class Asked:
 
 def test_the_weights_that_ship_fit_the_features() -> None:
     assert list(load().judge) == list(judge.FEATURES)
-    assert list(load().sentence) == list(extract.FEATURES)
+    assert list(load().sentence) == list(sentences.FEATURES)
     assert 0 < load().threshold < 1
 
 

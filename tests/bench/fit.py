@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from embeddings.embedder import Embedder
 from embeddings.serving import load
-from rag import extract, judge
+from rag import judge, sentences
 from rag.ingest import ingest
 from rag.measuring.fitting import newton
 from rag.records import Records
@@ -56,7 +56,7 @@ class Example:
     weight: float
     question: Question
     findings: Findings
-    pool: list[extract.Candidate]
+    pool: list[sentences.Candidate]
     rows: NDArray[np.float64]
     good: NDArray[np.float64]
     answerable: bool
@@ -92,7 +92,7 @@ def _example(
     language: Language = "en" if str(asked["lang"]).startswith("en") else "zh"
     question = Question(str(asked["question"]), language)
     findings = retriever.search(question)
-    pool = extract.candidates(findings, articles)
+    pool = sentences.candidates(findings, articles)
     spans = _spans(asked, articles)
     ids = set(asked.get("passage_ids", ())) & set(articles)
     answers = asked.get("answers", ())
@@ -102,7 +102,7 @@ def _example(
         for c in pool
     ]
     answerable = bool(asked["answerable"]) and bool(spans or ids)
-    rows = extract.features(question.text, findings, pool)
+    rows = sentences.features(question.text, findings, pool)
     return Example(group, weight, question, findings, pool, rows, np.array(good, float), answerable)
 
 
@@ -186,7 +186,7 @@ def _spans(asked: Asked, articles: dict[str, Article]) -> list[Span]:
     return found
 
 
-def _covers(candidate: extract.Candidate, span: Span) -> bool:
+def _covers(candidate: sentences.Candidate, span: Span) -> bool:
     article_id, start, end = span
     overlap = min(end, candidate.end) - max(start, candidate.start)
     return candidate.match.hit.passage.article_id == article_id and overlap * 2 >= end - start
@@ -199,14 +199,14 @@ def fit_sentences(some: Sequence[Example]) -> dict[str, float]:
     found = newton(
         np.concatenate([e.rows for e in used]), np.concatenate([e.good for e in used]), weights
     )
-    return dict(zip(extract.FEATURES, (round(float(w), 4) for w in found), strict=True))
+    return dict(zip(sentences.FEATURES, (round(float(w), 4) for w in found), strict=True))
 
 
 def judge_rows(some: Sequence[Example], sentence: dict[str, float]) -> NDArray[np.float64]:
     """What the judge sees of each example."""
     return np.array(
         [
-            judge.features(e.question, e.findings, e.pool, extract.chances(sentence, e.rows))
+            judge.features(e.question, e.findings, e.pool, sentences.chances(sentence, e.rows))
             for e in some
         ]
     )
@@ -268,7 +268,7 @@ def held_out(data: Sequence[Example]) -> None:
         weights = fit_judge(train, sentence)
         for group in dict.fromkeys(e.group for e in data if _set_of(e) == name):
             test = [e for e in data if e.group == group]
-            good = [e.good[int(np.argmax(extract.chances(sentence, e.rows)))] for e in test
+            good = [e.good[int(np.argmax(sentences.chances(sentence, e.rows)))] for e in test
                     if e.answerable and len(e.good)]  # fmt: skip
             if not good:  # made questions: told from the answerable ones that they were made of
                 test += [e for e in data if e.answerable and group.startswith(f"{e.group}-")]
