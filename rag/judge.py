@@ -14,17 +14,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rag import reader
 from rag.extract import choose, seen
 from rag.retrieve import Findings
 from rag.sentences import Candidate, kind_of
 from rag.terms import STOP_WORDS, normalise
 from rag.types import Question, Reason
 
-FEATURES = (
-    "bias cross cosine score_margin names numbers words words_known cross_words_met how_many unit"
-    " read read_margin chance only_named"
+_SIGNS = (
+    "cross cosine score_margin names numbers words words_known cross_words_met how_many unit"
+    " read read_margin chance only_named alone"
 ).split()
+_PAIRS = np.triu_indices(len(_SIGNS))
+# The signs, and what any two say together: a missing name weighs less where the reader is sure.
+FEATURES = ["bias", *_SIGNS, *(f"{_SIGNS[i]}*{_SIGNS[j]}" for i, j in zip(*_PAIRS, strict=True))]
+_PAIR, _PAIR_MOST = 0.2, 3.0  # of a sign's weight in fitting; what a sign counts at most in a pair
 UNHEARD = 4.0  # weight of a word that no passage holds: more than any idf in a small library
 SURE = 0.9  # the probability at which a question is answered though a name is in no article
 # What a question asks for in a certain unit, and how an answer shows it.
@@ -118,17 +121,26 @@ def features(
     question: Question, findings: Findings, pool: Sequence[Candidate], chances: Sequence[float]
 ) -> NDArray[np.float64]:
     """What the judge sees; shape (len(FEATURES),)."""
-    if not pool:
-        return np.array([1.0] + [0.0] * (len(FEATURES) - 1))
+    signs = _signs(question, findings, pool, chances) if pool else np.zeros(len(_SIGNS))
+    bounded = np.clip(signs, -_PAIR_MOST, _PAIR_MOST)
+    pairs = _PAIR * bounded[_PAIRS[0]] * bounded[_PAIRS[1]]
+    return np.concatenate([[1.0], signs, pairs])
+
+
+def _signs(
+    question: Question, findings: Findings, pool: Sequence[Candidate], chances: Sequence[float]
+) -> NDArray[np.float64]:
+    """What is seen by itself; shape (len(_SIGNS),)."""
     best = max(range(len(pool)), key=lambda i: chances[i])
     asked = _Asked.of(question, findings, pool, chances)
     near = normalise(" ".join(c.text for c in _near(pool, best)))
     cross = float(_is_cross(question, pool[best].text))
     scores = [hit.score for hit in findings.hits]
-    read, elsewhere = _best_read(pool, pool[best].match.hit.passage.article_id)
+    own = pool[best].match.hit.passage.article_id
+    read = max(c.read for c in pool)
+    others = [c.read for c in pool if c.match.hit.passage.article_id != own]
     return np.array(
         [
-            1.0,
             cross,
             (max(hit.cosine for hit in findings.hits) - 0.85) * 10,
             (scores[0] - float(np.mean(scores[1:6] or scores))) * 10,
@@ -140,9 +152,10 @@ def features(
             float(kind_of(question.text) == "how_many"),
             float(_lacks_unit(question.text, near)),
             read / 4,
-            min(read - elsewhere, 8) / 4,
+            min(read - max(others), 8) / 4 if others else 0.0,
             math.log(chances[best] / (1 - chances[best])),
             float(asked.is_only_named()),
+            float(not others),
         ]
     )
 
@@ -209,12 +222,6 @@ class _Asked:
         """The share of the question's words that a circle holds, the rarer weighing more."""
         total = float(self.weights @ self.words)
         return float(self.weights @ (self.words & met)) / total if total else 0.75
-
-
-def _best_read(pool: Sequence[Candidate], article_id: str) -> tuple[float, float]:
-    """The reader's best logit anywhere, and in other articles than this one."""
-    others = [c.read for c in pool if c.match.hit.passage.article_id != article_id]
-    return max(c.read for c in pool), max(others, default=reader.LOWEST)
 
 
 def _near(pool: Sequence[Candidate], best: int) -> list[Candidate]:

@@ -44,7 +44,7 @@ def fit(some: list[Case], aim: Aim = REFUSED) -> Fitted:
 def test_the_judge_learns_what_tells_on_these_questions() -> None:
     found = fit(cases())
     assert found.refitted
-    assert (found.before.auroc.value or 1) < 0.8
+    assert (found.before.auroc.value or 1) < 0.85
     assert (found.after.auroc.value or 0) > 0.9
     assert found.weights.judge["words_known"] > SHIPPED.judge["words_known"] + 1
     assert found.weights.sentence == SHIPPED.sentence

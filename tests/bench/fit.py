@@ -11,7 +11,7 @@ import random
 import re
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,8 @@ XQUAD = ROOT.parent / "shared" / "eval" / "xquad"
 # What the judge makes of questions that nobody asked, and of those that aren't about news.
 # Source: DECISIONS.md, telling what has no answer.
 MADE = 0.5  # a made near miss, of its page question's weight
+MORE, MORE_WEIGHT = "more", 0.15  # many, and a third of them near misses that a person wrote
+ALONE = 0.5  # the same question asked of one article, where nothing stands beside what is found
 XQUAD_JUDGED = 0.25  # XQuAD, of the weight that its sentences have
 REFUSED_ANSWERABLE = 0.04  # the share that the threshold may cost
 Span = tuple[str, int, int]
@@ -77,8 +79,11 @@ def examples(
         asked = [json.loads(line) for line in lines]
         for each in asked:
             yield _example(group, weight, each, retriever, articles)
-        for each in near_misses(asked, articles, gloss, group):
+        for each in [] if group == MORE else near_misses(asked, articles, gloss, group):
             yield _example(f"{group}-made", weight * MADE, each, retriever, articles)
+        for each in [] if group.startswith("xquad") else asked:
+            if home := _home(each, retriever, articles):
+                yield _example(f"{group}-one", weight * ALONE, each, retriever, articles, home)
         records.close()
 
 
@@ -88,9 +93,9 @@ def _example(
     asked: Asked,
     retriever: Retriever,
     articles: dict[str, Article],
+    *only: str,
 ) -> Example:
-    language: Language = "en" if str(asked["lang"]).startswith("en") else "zh"
-    question = Question(str(asked["question"]), language)
+    question = replace(_question(asked), article_ids=only)
     findings = retriever.search(question)
     pool = sentences.candidates(findings, articles)
     spans = _spans(asked, articles)
@@ -104,6 +109,20 @@ def _example(
     answerable = bool(asked["answerable"]) and bool(spans or ids)
     rows = sentences.features(question.text, findings, pool)
     return Example(group, weight, question, findings, pool, rows, np.array(good, float), answerable)
+
+
+def _question(asked: Asked) -> Question:
+    language: Language = "en" if str(asked["lang"]).startswith("en") else "zh"
+    return Question(str(asked["question"]), language)
+
+
+def _home(asked: Asked, retriever: Retriever, articles: dict[str, Article]) -> str | None:
+    """The one article that answers, or for a question without an answer the likest one."""
+    homes = _homes(asked, articles)
+    if asked["answerable"]:
+        return homes.pop() if len(homes) == 1 else None
+    hits = retriever.search(_question(asked)).hits
+    return hits[0].passage.article_id if hits else None
 
 
 def near_misses(
@@ -238,7 +257,8 @@ def main() -> None:
     embedder = load("packaged", args.models, print)
     sets = [("sample", 2.0, SAMPLE / "pages", SAMPLE / "questions.tune.jsonl")]
     sets += [("news", 1.0, TUNING / "fit.passages.jsonl", TUNING / "fit.questions.jsonl")]
-    sets += [(q.stem, 2.0, c, q) for c, q in args.also]
+    more = TUNING / "more.passages.jsonl", TUNING / "more.questions.jsonl"
+    sets += [(MORE, MORE_WEIGHT, *more), *((q.stem, 2.0, c, q) for c, q in args.also)]
     with tempfile.TemporaryDirectory() as folder:
         sets += list(_xquad(Path(folder)))
         data = [
