@@ -82,8 +82,8 @@ def examples(
         for each in [] if group == MORE else near_misses(asked, articles, gloss, group):
             yield _example(f"{group}-made", weight * MADE, each, retriever, articles)
         for each in [] if group.startswith("xquad") else asked:
-            if home := _home(each, retriever, articles):
-                yield _example(f"{group}-one", weight * ALONE, each, retriever, articles, home)
+            if only := _home(each, retriever, articles):
+                yield _example(f"{group}-one", weight * ALONE, each, retriever, articles, only)
         records.close()
 
 
