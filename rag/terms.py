@@ -57,6 +57,7 @@ _EMPTY_WORDS = frozenset(
 _AREAS = frozenset(
     "province city county district prefecture municipality township town village".split()
 )
+_PINYIN_AREAS = frozenset("sheng shi xian qu zhen xiang cun qi".split())
 _CONTENT_TAGS = ("n", "v", "a", "i", "l", "j", "s", "z", "b", "e")
 
 
@@ -296,9 +297,19 @@ def _english_concepts(run: str, question: str, gloss: Gloss) -> Iterator[Concept
                 if concept.sounds and (places := names.places_said(concept.surface)):
                     # 洱源 rather than 儿园 of a kindergarten, which sounds the same
                     yield Concept(concept.surface, "word", places, solid=False)
-                if "".join(words[at + size : at + size + 1]) in _AREAS:
+                if _is_area(concept.surface, words[at + size : at + size + 1], question):
                     size += 1  # the district of Yanta district, which Chinese often leaves out
         at += size
+
+
+def _is_area(name: str, behind: Sequence[str], question: str) -> bool:
+    """Whether what stands behind a name says what kind of place it is: Huoqiu xian, Yanta Qu."""
+    if not behind or behind[0] in _AREAS:
+        return bool(behind)
+    is_said = re.search(
+        rf"(?i:\b{re.escape(name)}) ({behind[0]}|{behind[0].capitalize()})\b", question
+    )
+    return behind[0] in _PINYIN_AREAS and is_said is not None and is_said[1] != "Xian"
 
 
 def _unhyphened(word: str, gloss: Gloss) -> list[str]:
