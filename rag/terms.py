@@ -286,7 +286,10 @@ def _english_concepts(run: str, question: str, gloss: Gloss) -> Iterator[Concept
     words = [part for word in _ENGLISH_WORD.findall(run) for part in _unhyphened(word, gloss)]
     at = 0
     while at < len(words):
-        if size := names.person_size(words[at:], question, gloss, STOP_WORDS):
+        size = names.person_size(words[at:], question, gloss, STOP_WORDS)
+        if names.places_said(words[at]) and _is_area(words[at], words[at + 1 : at + 2], question):
+            size = 0
+        if size:
             yield _person(words[at : at + size])
         else:
             size = _phrase_size(words, at, gloss)
@@ -303,13 +306,11 @@ def _english_concepts(run: str, question: str, gloss: Gloss) -> Iterator[Concept
 
 
 def _is_area(name: str, behind: Sequence[str], question: str) -> bool:
-    """Whether what stands behind a name says what kind of place it is: Huoqiu xian, Yanta Qu."""
+    """Whether what stands behind a name says what kind of place it is: Huoqiu xian."""
     if not behind or behind[0] in _AREAS:
         return bool(behind)
-    is_said = re.search(
-        rf"(?i:\b{re.escape(name)}) ({behind[0]}|{behind[0].capitalize()})\b", question
-    )
-    return behind[0] in _PINYIN_AREAS and is_said is not None and is_said[1] != "Xian"
+    is_together = re.search(rf"(?i:\b{re.escape(name)}) {behind[0]}\b", question)  # Xian is Xi'an
+    return behind[0] in _PINYIN_AREAS and is_together is not None
 
 
 def _unhyphened(word: str, gloss: Gloss) -> list[str]:
