@@ -221,8 +221,8 @@ def _first_word_end(text: str, match: re.Match[str]) -> int:
     """Where the last part of a dotted name ends."""
     begin = max(match[0].rfind("·"), match[0].rfind("•")) + match.start() + 1
     end = begin
-    if goes_on := _NOT_IN_DOTTED.search(text, begin + 2, match.end()):
-        return goes_on.start()  # 热合曼|在社区, which the segmenter cuts elsewhere
+    if behind := _NOT_IN_DOTTED.search(text, begin + 2, match.end()):
+        return behind.start()  # 热合曼|在社区, which the segmenter cuts elsewhere
     for _, word, tag in segmented(text[begin : match.end()]):
         goes_on = _SAYS.match(text, end) or _GOES_ON.match(text, end) or tag == "v"
         if end > begin + 1 and goes_on:
