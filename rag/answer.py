@@ -46,16 +46,11 @@ CORES = os.cpu_count() or 1  # where none does: more would only get in each othe
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class _Look(looking.Sight):
     """What was found for a question, as it was read, and whether that answers it."""
 
     question: Question
-    findings: Findings
-    articles: Mapping[str, Article]
-    pool: Sequence[sentences.Candidate]
-    chances: Sequence[float]
     verdict: judge.Verdict
-    search_ms: float
 
     def known(self) -> dict[tuple[str, int, int], float]:
         """The chance that it answers of each sentence: article, start, end."""
@@ -247,7 +242,7 @@ class Answerer:
         seen = looking.look(question, self._retriever, self._records, self._weights.sentence)
         findings, pool, chances = seen.findings, seen.pool, seen.chances
         verdict = self._judge(question, findings, pool, chances, lenience)
-        return _Look(question, findings, seen.articles, pool, chances, verdict, seen.search_ms)
+        return _Look(findings, seen.articles, pool, chances, seen.search_ms, question, verdict)
 
     def _with_articles(self, turn: Turn) -> Turn:
         """A turn with the article that it was most likely about, where that isn't known."""

@@ -57,6 +57,7 @@ _EMPTY_WORDS = frozenset(
 _AREAS = frozenset(
     "province city county district prefecture municipality township town village".split()
 )
+_PINYIN_AREAS = frozenset("sheng shi xian qu zhen xiang cun qi".split())
 _CONTENT_TAGS = ("n", "v", "a", "i", "l", "j", "s", "z", "b", "e")
 
 
@@ -285,7 +286,10 @@ def _english_concepts(run: str, question: str, gloss: Gloss) -> Iterator[Concept
     words = [part for word in _ENGLISH_WORD.findall(run) for part in _unhyphened(word, gloss)]
     at = 0
     while at < len(words):
-        if size := names.person_size(words[at:], question, gloss, STOP_WORDS):
+        size = names.person_size(words[at:], question, gloss, STOP_WORDS)
+        if names.places_said(words[at]) and _is_area(words[at], words[at + 1 : at + 2], question):
+            size = 0
+        if size:
             yield _person(words[at : at + size])
         else:
             size = _phrase_size(words, at, gloss)
@@ -296,9 +300,17 @@ def _english_concepts(run: str, question: str, gloss: Gloss) -> Iterator[Concept
                 if concept.sounds and (places := names.places_said(concept.surface)):
                     # 洱源 rather than 儿园 of a kindergarten, which sounds the same
                     yield Concept(concept.surface, "word", places, solid=False)
-                if "".join(words[at + size : at + size + 1]) in _AREAS:
+                if _is_area(concept.surface, words[at + size : at + size + 1], question):
                     size += 1  # the district of Yanta district, which Chinese often leaves out
         at += size
+
+
+def _is_area(name: str, behind: Sequence[str], question: str) -> bool:
+    """Whether what stands behind a name says what kind of place it is: Huoqiu xian."""
+    if not behind or behind[0] in _AREAS:
+        return bool(behind)
+    is_together = re.search(rf"(?i:\b{re.escape(name)}) {behind[0]}\b", question)  # Xian is Xi'an
+    return behind[0] in _PINYIN_AREAS and is_together is not None
 
 
 def _unhyphened(word: str, gloss: Gloss) -> list[str]:

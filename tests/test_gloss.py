@@ -81,11 +81,31 @@ def test_the_operators_words_come_first(folder: Path, tmp_path: Path) -> None:
     )
 
 
-def test_a_long_quote_has_a_gloss_in_proportion(glossary: Glossary) -> None:
+@pytest.mark.parametrize(
+    ("quote", "spoken_of", "no_name"),
+    [
+        ("查处了17起违规收费案件。", "17", "Zha"),
+        ("盖起了两层小楼。", "2 floors", "Ge"),
+        ("祝贺信里写道，全国有31所高校参赛。", "31 universities", "Zhu"),
+        ("黄桃、白菜今年都卖出了好价钱。", "sell", "Huang"),
+        ("村里建起大棚，种草莓、甜瓜。", "plant strawberry", "Chong"),
+        ("委员跟菇农一起算账。", "member", "Gen"),
+        ("就怕花了时间没结果。", "spend time", "flower"),
+    ],
+)
+def test_what_only_looks_like_a_name_or_thing_is_none(
+    glossary: Glossary, quote: str, spoken_of: str, no_name: str
+) -> None:
+    said = gloss.line(quote, "en", glossary)
+    assert spoken_of in said
+    assert no_name not in said
+
+
+def test_a_long_quote_has_a_gloss_that_is_read_at_a_glance(glossary: Glossary) -> None:
     sentence = "县政协组织委员走访学校、医院和企业，提出保护古树、修建道路、增加补贴的建议。"
     short, long = (gloss.line(quote, "en", glossary) for quote in (sentence, sentence * 6))
     assert len(short.split()) <= 30
-    assert len(long.split()) <= 110
+    assert len(long.replace(" · ", " ").split()) <= 40
     assert "CPPCC" in short
 
 

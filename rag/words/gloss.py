@@ -10,8 +10,11 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Literal
 
+from rag.metadata import persons
+from rag.metadata.offices import is_title
 from rag.types import Language
 from rag.words import chinese_gloss, names
 from rag.words.figures import Figure, figures, is_counter
@@ -21,19 +24,19 @@ from rag.words.names import Word
 Kind = Literal["figure", "place", "name", "word", "act", "small", "not", "link", "break"]
 
 _MAX_CHARS = 1_000  # of a quote; what stands behind is not glossed
-_SHORT, _WORDS, _MORE = 60, 25, 0.38  # words for up to so many characters; for each one more
+_SHORT, _WORDS, _MORE = 60, 24, 0.12  # words for up to so many characters; for each one more
+_MOST = 40  # words of any gloss: what can be read at a glance
 _LONG_PART = 7  # words after which a verb or name begins a new part
 _RUN = re.compile(r"[㐀-鿿]+|[0-9]*[A-Za-z][A-Za-z0-9+-]*|[、，,；;。！？!?：:（）()《》\n—…]")
 _CHINESE = re.compile(r"[㐀-鿿]")
-_HIDDEN = re.compile(r"[\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\u00ad]")
+_HIDDEN = re.compile(r"[\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\u00ad\ud800-\udfff]")
 _NOTHING = "-"
+_DONE = frozenset("了过掉")  # what stands before them is an act: 花了 is spend, no flower
 _SPEAKER = re.compile(r"[员长席任人表家者记授师们众民方他她我组会协]$")
-# Between an office, or the beginning, and what somebody says or does stands a name.
-_TITLED = re.compile(
-    r"(?:^|(?<=[员席记任长师授者民理手]))(?P<name>[㐀-鿿]{2,3}?)"
-    r"(?=(?:则|也|还|还特别|又|就)?(?:说|介绍|表示|建议|把|将|对记者|在|向|从|领衔|提出|提到|认为|告诉|坦言|解释|主张|回忆|提议|关心"
-    r"|提醒|呼吁|透露|强调|指出|补充|带|牵头|直言|感慨|笑着|答|问|念|写|讲|给予|主持|率|等\d?)|$)"
+_ADDRESSED = frozenset(
+    "先生 女士 小姐 奶奶 爷爷 大爷 大妈 大娘 大叔 大姐 大哥 大伯 大婶 阿姨 叔叔 师傅".split()
 )
+_BEFORE_TITLES = frozenset("任向于连应单全双时关包查谈祝成管")  # surnames that 任校长 has not
 # What stands in no name, or hardly.
 _BINDS = frozenset(
     "们也还又都就则一二三是的在和与从由对把被将给为向到等以因于不没这那其各全每某之现随"
@@ -49,6 +52,8 @@ _LONGEST = 8  # characters of our own words
 _NEGATIONS = frozenset(["not", "without", "cannot", "must not"])
 _WEIGHTS: dict[Kind, float] = {"small": 0.5, "act": 1.8, "word": 2.0}  # what isn't here stays
 _PER_WORD = 0.3  # less for each word more
+_BESIDE = 1.0  # more beside what stays: 134 greenhouses
+_STAY = ("figure", "name", "place")
 _LIGHT = frozenset(
     "is has do make give use become can come go let see say want to from by for with than about all"
     " most more only also at".split()
@@ -93,10 +98,10 @@ def line(quote: str, language: Language, glossary: Glossary) -> str:
 
 
 def _english(quote: str, glossary: Glossary) -> str:
-    """At most 25 words for 60 characters and in proportion for longer ones."""
+    """At most 24 words for 60 characters, some more for longer ones."""
     plain = _HIDDEN.sub("", simplified(unicodedata.normalize("NFKC", quote[:_MAX_CHARS])))
     pieces = _done(list(_pieces(plain, glossary)))
-    most = _WORDS + round(_MORE * max(0, len(plain) - _SHORT))
+    most = min(_MOST, _WORDS + round(_MORE * max(0, len(plain) - _SHORT)))
     parts = (_said(part) for part in _parts(_shortened(pieces, most)))
     return chinese_gloss.BETWEEN.join(dict.fromkeys(part for part in parts if part))
 
@@ -106,12 +111,27 @@ def _english(quote: str, glossary: Glossary) -> str:
 
 def _pieces(plain: str, glossary: Glossary) -> Iterator[_Piece]:
     at = 0
-    for figure in figures(plain):
-        yield from _between(plain[at : figure.start], glossary)
-        if figure.text or figure.counts:
-            yield _Piece(figure.text, "figure", figure)
-        at = figure.end
+    for start, end, piece in _sure(plain, glossary):
+        yield from _between(plain[at:start], glossary)
+        if piece.text or (piece.figure and piece.figure.counts):
+            yield piece
+        at = end
     yield from _between(plain[at:], glossary)
+
+
+def _sure(plain: str, glossary: Glossary) -> list[tuple[int, int, _Piece]]:
+    """People of whom the text says that they are, and figures, and where; 张一帆 holds no 1."""
+    people = [
+        (start, end, _Piece(_person(plain[start:end], glossary), "name"))
+        for start, end in persons.spans(plain)
+    ]
+    inside = {at for start, end, _ in people for at in range(start, end)}
+    counted = [
+        (figure.start, figure.end, _Piece(figure.text, "figure", figure))
+        for figure in figures(plain)
+        if inside.isdisjoint(range(figure.start, figure.end))
+    ]
+    return sorted([*people, *counted], key=lambda each: each[0])
 
 
 def _done(pieces: Sequence[_Piece]) -> list[_Piece]:
@@ -176,7 +196,7 @@ def _named(run: str, words: Sequence[Word], glossary: Glossary) -> list[tuple[in
         if (said := glossary.said_by_us(word))
         for piece in _word(word, "n", said, is_said=_may_act(run, start))
     ]
-    for start, name in {*names.in_chinese(run, words), *_titled(run, glossary)}:
+    for start, name in {*names.in_chinese(run, words), *_styled(words)}:
         if not names.is_place(name):
             if not _is_common(name, glossary):
                 found.append((start, name, _Piece(_person(name, glossary), "name")))
@@ -185,31 +205,29 @@ def _named(run: str, words: Sequence[Word], glossary: Glossary) -> list[tuple[in
     return sorted(found, key=lambda each: (each[0], -len(each[1])))
 
 
-def _titled(run: str, glossary: Glossary) -> Iterator[tuple[int, str]]:
-    """Names between an office and what its holder says: 委员 查文静 主张."""
-    for match in _TITLED.finditer(run):
-        name = match["name"]
-        is_whole = (
-            len(name) == 3
-            and match.start() > 0
-            and not any(map(glossary.said, (name[:2], name[1:])))
-        )
-        if _BINDS.isdisjoint(name) and (names.may_be_surname(name[0]) or is_whole):
-            yield match.start(), name
+def _styled(words: Sequence[Word]) -> Iterator[tuple[int, str]]:
+    """A surname with a title: 许医生."""
+    for (start, word, _), (_, title, _) in pairwise(words):
+        is_surname = names.may_be_surname(word) and word not in _BEFORE_TITLES
+        if is_surname and (is_title(title) or title in _ADDRESSED):
+            yield start, word + title
 
 
 def _person(name: str, glossary: Glossary) -> str:
     """A person as English has them: He Wenbo, Mr. Meng."""
     called = glossary.said_by_us(name[1:])
-    if called:
+    if called and (is_title(name[1:]) or name[1:] in _ADDRESSED):
         return f"{called.thing} {names.in_pinyin(name[0], is_person=True)}"
     return names.in_pinyin(name, is_person=True)
 
 
 def _is_common(name: str, glossary: Glossary) -> bool:
-    """Whether it is a word that looks like a name."""
+    """Whether it is a word that looks like a name, or begins with one: 祝贺信."""
     said = glossary.said(name)
-    return said is not None and not said.is_name
+    if said or is_title(name[1:]):
+        return said is not None and not said.is_name
+    begun = glossary.said(name[:2])
+    return begun is not None and not begun.is_name and names.is_in_dictionary(name[:2])
 
 
 def _is_sound(start: int, name: str, words: Sequence[Word], glossary: Glossary) -> bool:
@@ -232,7 +250,7 @@ def _place(name: str, glossary: Glossary) -> str:
     if name in names.places() and said and said.is_name:
         return _proper(said.thing)
     if said and said.is_ours:
-        return said.thing
+        return said.thing.title() if said.thing.islower() else said.thing
     stem = name[:-1] if len(name) > 2 and name[-1] in _AREAS else name
     known = glossary.said(stem)
     proper = (
@@ -256,8 +274,11 @@ def _words(run: str, words: Sequence[Word], glossary: Glossary, actor: bool) -> 
         word = "".join(word for _, word, _ in words[at : at + size])
         tag = words[at + size - 1][2]
         if said:
-            is_said = (actor and at == 0) or _may_act(run, start)
-            if not (at and words[at - 1][2] == "r" and is_counter(word)):
+            behind = words[at + size][1] if at + size < len(words) else ""
+            if behind in _DONE and said.act:
+                yield from _word(word, tag, replace(said, thing=""))
+            elif not (at and words[at - 1][2] == "r" and is_counter(word)):
+                is_said = (actor and at == 0) or _may_act(run, start)
                 yield from _word(word, tag, said, is_said=is_said)
         elif len(word) > 1:
             yield from _unknown(word, tag, glossary)
@@ -343,7 +364,7 @@ def _shortened(pieces: Sequence[_Piece], most: int) -> list[_Piece]:
         return list(pieces)
     loose = [i for i, piece in enumerate(pieces) if piece.kind not in ("break", "link")]
     gone: set[int] = set()
-    for i in sorted(loose, key=lambda i: (_weight(pieces[i]), -i)):
+    for i in sorted(loose, key=lambda i: (_weight(pieces, i), -i)):
         if over <= 0:
             break
         gone.add(i)
@@ -351,8 +372,13 @@ def _shortened(pieces: Sequence[_Piece], most: int) -> list[_Piece]:
     return [piece for i, piece in enumerate(pieces) if i not in gone]
 
 
-def _weight(piece: _Piece) -> float:
-    return _WEIGHTS.get(piece.kind, 9.0) - _PER_WORD * _size(piece)
+def _weight(pieces: Sequence[_Piece], at: int) -> float:
+    """How much a piece says: more beside a name or figure, nothing when it was said before."""
+    piece = pieces[at]
+    if piece.kind in ("word", "act") and any(piece.text == other.text for other in pieces[:at]):
+        return 0.0
+    beside = any(other.kind in _STAY for other in pieces[max(0, at - 1) : at + 2] if other != piece)
+    return _WEIGHTS.get(piece.kind, 9.0) + _BESIDE * beside - _PER_WORD * _size(piece)
 
 
 def _size(piece: _Piece) -> int:
@@ -429,7 +455,7 @@ def _counted(pieces: Sequence[_Piece]) -> list[str]:
 def _many(thing: str) -> str:
     """A thing's plural: of CPPCC member, the last word's."""
     head, space, last = thing.rpartition(" ")
-    if last in _UNCOUNTED or last.endswith("s"):
+    if last in _UNCOUNTED or last.endswith("s") or thing.startswith("the "):
         return thing
     if last in _PLURALS:
         return head + space + _PLURALS[last]

@@ -24,7 +24,7 @@ from typing import Any
 from rag.errors import BadSettings
 
 MAX_WORDS = 3
-_FORMAT = 3  # of the file that is made from CC-CEDICT
+_FORMAT = 4  # of the file that is made from CC-CEDICT
 _SCHEMA = """
 CREATE TABLE gloss (key TEXT, word TEXT, rank INTEGER, PRIMARY KEY (key, word, rank));
 CREATE INDEX back ON gloss (word, rank, key);
@@ -334,7 +334,8 @@ def _ranked(entries: Sequence[str]) -> tuple[list[str], list[str]]:
             phrase = " ".join(_LABEL.sub("", part).split())
             size = len(_LEAD.sub("", phrase).split())
             if 0 < size <= _SAID_WORDS and phrase.isascii():
-                odd = bool(_LABEL.search(part)) + 9 * bool(_BLANK.search(phrase))
+                # a label in front says where it is said so; one behind (time, money) what it takes
+                odd = bool(_LABEL.match(part.strip())) + 9 * bool(_BLANK.search(phrase))
                 found.append((0.5 * at + 0.8 * size + odd, _BLANK.sub("", phrase).strip()))
             at += 1
     found.sort(key=lambda each: each[0])

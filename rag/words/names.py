@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from functools import lru_cache
 from pathlib import Path
 
+from rag.metadata.places import stems
 from rag.words.glossary import bare, name_readings
 
 Knows = Callable[[str], object]  # whether the dictionary has an English word
@@ -143,8 +144,12 @@ def in_english(name: str) -> tuple[str, ...]:
 @lru_cache(maxsize=4096)
 def in_pinyin(name: str, *, is_person: bool) -> str:
     """A Chinese name as English text prints it: He Wenbo, Yanta, Xi'an; Shan Lihua for 单丽华."""
+    if len(parts := re.split("[·•]", name)) > 1:
+        return " ".join(_together(pinyin(part)) for part in parts if part)
     syllables = pinyin(name)
     if is_person:
+        if len(name) > 2 and "".join(syllables[:2]) in _LONG_SURNAMES:
+            return f"{_together(syllables[:2])} {_together(syllables[2:])}"
         readings = _surname_readings().get(name[0], ((), ""))[0]
         syllables = [*(readings[:1] or syllables[:1]), *syllables[1:]]
         return f"{_together(syllables[:1])} {_together(syllables[1:])}".rstrip()
@@ -347,12 +352,13 @@ def _place_sounds() -> dict[str, str]:
 
 @lru_cache(maxsize=1)
 def _known_sounds() -> dict[str, list[str]]:
-    """Pinyin of all names in CC-CEDICT, written together, and the places among them.
+    """Pinyin of all names in CC-CEDICT, written together, and the places that sound so.
 
-    With and without 县 and the like at their end.
+    Those of CC-CEDICT with and without 县 and the like at their end, and those of the gazetteer:
+    Yunyang is 云阳 and 郧阳.
     """
     found: dict[str, list[str]] = {}
-    for name in places():
+    for name in sorted({*places(), *stems()}, key=lambda name: (name not in places(), name)):
         found.setdefault("".join(pinyin(name)), []).append(name)
     for word, sounds in name_readings():
         if word.startswith("陕西"):
