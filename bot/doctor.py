@@ -14,6 +14,7 @@ from rich.table import Table
 from bot import __version__, people
 from bot.keys import Keys
 from bot.settings import PREFIX, Settings
+from embeddings.cross_encoder import CrossEncoder
 from rag import database
 from rag.errors import ModelUnavailable, WenbaoError
 from rag.records import Records
@@ -44,6 +45,7 @@ def examine(settings: Settings) -> list[Check]:
         _records,
         _index,
         _llm,
+        _reranker,
         _translator,
         _telegram,
         _keys,
@@ -135,6 +137,17 @@ def _llm(settings: Settings) -> Check:
         return Check("language model", True, "none: answers are extracts")
     where = settings.llm_base_url or "the provider's own address"
     return Check("language model", True, f"{settings.llm} at {where}")
+
+
+def _reranker(settings: Settings) -> Check:
+    if not settings.reranker:
+        return Check("reranker", True, "none: passages are ranked without a cross-encoder")
+    try:
+        CrossEncoder(settings.reranker)
+    except (OSError, ValueError, ImportError, RuntimeError) as exc:
+        mend = f"Set {PREFIX}RERANKER to a CrossEncoder with one logit: a folder or hub name."
+        return Check("reranker", False, f"{settings.reranker}: {type(exc).__name__}", mend)
+    return Check("reranker", True, settings.reranker)
 
 
 def _translator(settings: Settings) -> Check:

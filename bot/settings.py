@@ -38,6 +38,10 @@ class Settings(BaseSettings):
     glossary: Path | None = Field(
         None, description="Your own glossary: lines of English, a tab, Chinese words (UTF-8)."
     )
+    reranker: str = Field(
+        "",
+        description="Folder or hub name of a CrossEncoder (sentence-transformers); empty: none.",
+    )
     translator: str = Field(
         "",
         description="Folder or hub name of a translation model (transformers) for foreign quotes.",

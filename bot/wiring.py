@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from bot.people import People
 from bot.settings import Settings
 from embeddings import serving
+from embeddings.cross_encoder import CrossEncoder
 from embeddings.embedder import Embedder
 from rag import weights
 from rag.answer import Answerer
@@ -88,9 +89,10 @@ def open_app(
         index.mend()
         with translated():
             glossary = open_glossary(settings.models, settings.glossary)
+        reranker = _reranker(settings)
         people = opened.enter_context(contextlib.closing(People(settings.home)))
         opened.pop_all()  # from here on the App closes them
-    retriever = Retriever(records, index, embedder, glossary.lookup)
+    retriever = Retriever(records, index, embedder, glossary.lookup, reranker)
     answerer = Answerer(
         records,
         retriever,
@@ -118,6 +120,18 @@ def _embedder(settings: Settings, say: Callable[[str], None]) -> Embedder:
         raise ModelUnavailable(
             f"The embedding model {settings.model} can't be had ({type(exc).__name__}): check"
             " WENBAO_MODEL, or leave it unset for the model that comes with Wenbao."
+        ) from exc
+
+
+def _reranker(settings: Settings) -> CrossEncoder | None:
+    if not settings.reranker:
+        return None
+    try:
+        return CrossEncoder(settings.reranker)
+    except (OSError, ValueError, ImportError, RuntimeError) as exc:
+        raise ModelUnavailable(
+            f"The reranker {settings.reranker} can't be had ({type(exc).__name__}): set"
+            " WENBAO_RERANKER to a CrossEncoder with one logit, or leave it unset."
         ) from exc
 
 

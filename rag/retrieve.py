@@ -4,7 +4,8 @@ score = cosine
       + LEXICAL x (BM25, a share of it from the whole article / the best of the question)
       + NAMED x (share of the names asked about, the rarer weighing more, that stand there)
       + LATE x (mean over the question's tokens of the best match with a passage token)
-      + READ x (the reader's logit of the passage's likeliest clause; for the best READ_PASSAGES).
+      + READ x (the reader's logit of the passage's likeliest clause; for the best READ_PASSAGES)
+      + CROSS x (what a cross-encoder says, 0 to 1, where one is set; for the best CROSS_PASSAGES).
 The weights are fitted on development data (DECISIONS.md).
 """
 
@@ -17,6 +18,7 @@ from itertools import accumulate
 import numpy as np
 from numpy.typing import NDArray
 
+from embeddings.cross_encoder import CrossEncoder
 from embeddings.embedder import TOKEN_SCALE, Embedder, Tokens, Vector, no_tokens
 from rag import chunking, reader
 from rag.records import Records, StoredPassage
@@ -37,6 +39,8 @@ NAMED = 0.6
 LATE = 2.5
 READ = 0.03
 READ_PASSAGES = 4
+CROSS = 1.0  # more than what lies between most passages: who sets one wants to hear it
+CROSS_PASSAGES = 20
 PHRASES = 64  # of a question that are looked up; a long one has hundreds, the rarest tell most
 ARTICLE_SHARE = 0.3  # of a passage's BM25 that comes from its whole article
 NAME_SHARE = 0.5  # of a passage's names that may stand elsewhere in its article
@@ -97,12 +101,18 @@ class Retriever:
     """Searches the library; holds no state of its own."""
 
     def __init__(
-        self, records: Records, index: VectorIndex, embedder: Embedder, gloss: Gloss
+        self,
+        records: Records,
+        index: VectorIndex,
+        embedder: Embedder,
+        gloss: Gloss,
+        reranker: CrossEncoder | None = None,
     ) -> None:
         self._records = records
         self._index = index
         self._embedder = embedder
         self._gloss = gloss
+        self._reranker = reranker
 
     def search(self, question: Question) -> Findings:
         """The passages that answer a question best.
@@ -122,6 +132,8 @@ class Retriever:
         ranked = sorted(top, key=lambda match: -match.hit.score)
         if self._embedder.taught:
             ranked = _read(ranked, asked.tokens)
+        if self._reranker:
+            ranked = _reranked(ranked, question.text, self._reranker)
         return Findings(tuple(ranked), found, idf, asked.tokens, embed_ms)
 
     def names_in(self, text: str) -> tuple[str, ...]:
@@ -238,6 +250,17 @@ def _read(matches: Sequence[Match], asked: Tokens) -> list[Match]:
         for match in matches[READ_PASSAGES:]
     ]
     return sorted([*read, *rest], key=lambda match: -match.hit.score)
+
+
+def _reranked(matches: Sequence[Match], question: str, reranker: CrossEncoder) -> list[Match]:
+    """The matches in the order of all scores, the cross-encoder's too."""
+    some = matches[:CROSS_PASSAGES]
+    passages = [f"{match.hit.passage.title}\n{match.hit.passage.text}" for match in some]
+    scored = [
+        replace(match, hit=replace(match.hit, score=match.hit.score + CROSS * score))
+        for match, score in zip(some, reranker.scores(question, passages), strict=True)
+    ]
+    return sorted([*scored, *matches[CROSS_PASSAGES:]], key=lambda match: -match.hit.score)
 
 
 def _clauses(match: Match) -> list[chunking.Span]:
