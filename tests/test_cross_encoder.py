@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from sentence_transformers import CrossEncoder as Model
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from tokenizers import Regex, Tokenizer, models, pre_tokenizers, processors
 from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
 
 from bot.settings import Settings
@@ -30,12 +30,13 @@ def _write(made: Path, labels: int) -> None:
     marks = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
     vocabulary = {piece: i for i, piece in enumerate([*marks, "梯"])}
     words = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
-    words.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    words.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
     words.post_processor = processors.TemplateProcessing(
         "[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1", [("[CLS]", 2), ("[SEP]", 3)]
     )
     names = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token"), marks, strict=True))
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, model_max_length=64, **names)
+    torch.manual_seed(1)
     model = BertForSequenceClassification(
         BertConfig(
             vocab_size=len(vocabulary), hidden_size=16, num_hidden_layers=1,
@@ -50,12 +51,11 @@ def _write(made: Path, labels: int) -> None:
 
 
 def _teach(model: BertForSequenceClassification, tokenizer: PreTrainedTokenizerFast) -> None:
-    torch.manual_seed(1)
-    told = [("什么", "梯"), ("什么", "桥"), ("哪里", "装梯了"), ("哪里", "修桥了")]
+    told = [("什么", "梯"), ("什么", "桥"), ("要装什么？", LIFT), ("要装什么？", BRIDGE)]
     given = tokenizer([a for a, _ in told], [b for _, b in told], return_tensors="pt", padding=True)
     wanted = torch.tensor([[1.0], [0.0], [1.0], [0.0]])
     steps = torch.optim.AdamW(model.parameters(), lr=2e-2)
-    for _ in range(150):
+    for _ in range(200):
         steps.zero_grad()
         logits = model(**given).logits
         loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, wanted)
