@@ -7,6 +7,8 @@ It reads question and passage together, so it is slow without a GPU: some 100 ms
 import threading
 from collections.abc import Sequence
 
+from embeddings.sentence_transformer import quiet
+
 
 class CrossEncoder:
     """Any model with one logit that `sentence_transformers.CrossEncoder` loads: folder or hub name.
@@ -16,9 +18,10 @@ class CrossEncoder:
     """
 
     def __init__(self, source: str) -> None:
-        from sentence_transformers import CrossEncoder as Model
+        with quiet():
+            from sentence_transformers import CrossEncoder as Model
 
-        self._model = Model(source)
+            self._model = Model(source)
         self._one_at_a_time = threading.Lock()  # its tokenizer can't be shared between threads
         if self._model.num_labels != 1:
             raise ValueError(f"{source} gives {self._model.num_labels} logits, not one")

@@ -67,7 +67,7 @@ def load(source: str) -> "SentenceTransformer":
     Raises:
         OSError, ValueError: if it can't be had.
     """
-    with _quiet():
+    with quiet():
         from sentence_transformers import SentenceTransformer
 
         return SentenceTransformer(
@@ -138,7 +138,7 @@ def export_onnx(model: "SentenceTransformer", path: Path) -> None:
             return unit, features["token_embeddings"]
 
     axes = {name: {0: "texts", 1: "tokens"} for name in (*names, "token_embeddings")}
-    with _quiet(), torch.inference_mode():
+    with quiet(), torch.inference_mode():
         torch.onnx.export(
             Graph().eval(),
             tuple(sample[name] for name in names),
@@ -152,7 +152,7 @@ def export_onnx(model: "SentenceTransformer", path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keeps loading reports and export warnings, which nobody can act on, off the screen."""
     loggers = [logging.getLogger(name) for name in ("transformers", "sentence_transformers")]
     levels = [logger.level for logger in loggers]

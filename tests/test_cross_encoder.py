@@ -54,8 +54,8 @@ def _teach(model: BertForSequenceClassification, tokenizer: PreTrainedTokenizerF
     told = [("什么", "梯"), ("什么", "桥"), ("要装什么？", LIFT), ("要装什么？", BRIDGE)]
     given = tokenizer([a for a, _ in told], [b for _, b in told], return_tensors="pt", padding=True)
     wanted = torch.tensor([[1.0], [0.0], [1.0], [0.0]])
-    steps = torch.optim.AdamW(model.parameters(), lr=2e-2)
-    for _ in range(200):
+    steps = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    for _ in range(300):
         steps.zero_grad()
         logits = model(**given).logits
         loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, wanted)
