@@ -94,7 +94,7 @@ def test_the_passage_that_it_prefers_comes_first(
         )
         app = open_app(settings)
         app.ingest([pages])
-        hits = app.retriever.search(Question("今年要加宽什么？", "zh")).hits
+        hits = app.retriever.search(Question("今年有什么安排？", "zh")).hits
         found[reranker] = [hit.passage.title for hit in hits]
         app.close()
     assert found[""] == ["永安桥加宽", "小区新事"]
