@@ -104,6 +104,7 @@ _ARTICLE: dict[str, Any] = {
     "date": "2023-06-01",
     "source": "page.txt",
     "fragments": [{"start": 0, "end": 412}],
+    "also_in": [],
 }
 
 

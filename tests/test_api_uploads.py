@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from bot import jobs, schemas
-from bot.api import uploads
+from bot.api import articles, uploads
 from bot.jobs import Jobs, Worker
 from bot.keys import Keys
 from bot.settings import Settings
@@ -395,6 +395,24 @@ def test_what_a_crash_cut_off_is_swept_and_what_waits_is_not(
     known.recover()
     assert not cut_off.exists()
     assert (known.folder / f".{waiting}" / "0-a.txt").exists()
+
+
+async def test_removing_waits_for_a_writer_only_so_long(
+    sample_home: Path, model_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(articles, "REMOVE_WAIT_S", 0.2)
+    given = {"home": sample_home, "api_keys": "first-key", "model_cache": model_cache}
+    app = open_app(Settings.model_validate(given))
+    article_id = app.records.articles(limit=1)[0].article_id
+    async with client_of(cast("Newsroom", app), "first-key") as client:
+        with app.index.writing():  # an ingest, say
+            problem(await client.delete("/v1/articles/none"), 404, "article-not-found")
+            busy = await client.delete(f"/v1/articles/{article_id}")
+            problem(busy, 503, "index-away")
+            assert int(busy.headers["retry-after"]) > 0
+        assert (await client.delete(f"/v1/articles/{article_id}")).status_code == 204
+        problem(await client.get(f"/v1/articles/{article_id}"), 404, "article-not-found")
+    app.close()
 
 
 async def test_what_is_uploaded_to_a_real_house_is_found_at_once(
