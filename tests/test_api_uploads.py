@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import httpx
 import pytest
+from filelock import FileLock
 
 from bot import jobs, schemas
 from bot.api import articles, uploads
@@ -338,6 +339,25 @@ def test_a_server_that_ends_breaks_off_and_the_job_waits(room: Newsroom) -> None
     assert began.wait(30)
     worker.stop()
     assert until(known, job_id, "queued").error is None
+
+
+def test_who_waits_for_the_writer_lock_waits_for_one_job_and_not_for_all(room: Newsroom) -> None:
+    known = kept_jobs(room)
+    first, *_ = [queue(known, f"{n}.txt") for n in range(8)]
+    place = room.settings.home / "writer.lock"
+
+    def ingest(paths: Sequence[Path], watcher: Watcher) -> Report:
+        with FileLock(place):
+            threading.Event().wait(0.2)
+        return NOTHING
+
+    worker = Worker(known, ingest)
+    worker.start()
+    until(known, first, "running", "done")
+    with FileLock(place):
+        left = known.waiting()
+    worker.stop()
+    assert left >= 4
 
 
 def test_only_one_process_works_at_a_time(room: Newsroom) -> None:
