@@ -34,6 +34,7 @@ KEPT_DAYS = 7
 MAX_TRIES = 3  # a job that ended its process that often has failed
 ABANDONED_S = 900.0  # an upload that no job owns after that long was cut off by a crash
 _SWEEP_S = 60.0
+_TURN_S = 0.1  # between two jobs: others that wait for the writer lock look for it every 0.05 s
 _PAUSE_S = 0.5  # between two looks for jobs that another process took in
 
 _SCHEMA = """
@@ -222,6 +223,7 @@ class Worker:
         while not self._stop.is_set():
             if job := self._jobs.take():
                 self._do(job)
+                self._stop.wait(_TURN_S)
             else:
                 self._stop.wait(_PAUSE_S)
             if time.monotonic() > swept + _SWEEP_S:

@@ -18,7 +18,6 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from rag.phrases import AWAY
 from rag.types import Answer
 
 # Untyped in the library. When a count began would be one more line for every line of the page.
@@ -73,7 +72,7 @@ class Metrics:
         self._questions.labels(door, answer.language).inc()
         if answer.reason:
             self._refusals.labels(answer.reason).inc()
-        if answer.note in AWAY.values():
+        if answer.llm_away:
             self._llm_failures.inc()
         for stage, ms in answer.timings_ms.items():
             self._stage_s.labels(stage).observe(ms / 1000)

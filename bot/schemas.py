@@ -104,6 +104,7 @@ _ARTICLE: dict[str, Any] = {
     "date": "2023-06-01",
     "source": "page.txt",
     "fragments": [{"start": 0, "end": 412}],
+    "also_in": [],
 }
 
 
@@ -472,11 +473,21 @@ class ReadyJson(Outgoing):
     """Questions can be answered."""
 
     status: Literal["ready"] = "ready"
-    parts: dict[str, str] = Field(examples=[{"articles": "ok", "index": "ok", "model": "ok"}])
+    parts: dict[str, str]
     articles: int
     passages: int
 
-    model_config = ConfigDict(title="Ready")
+    model_config = ConfigDict(
+        title="Ready",
+        json_schema_extra={
+            "example": {
+                "status": "ready",
+                "parts": {"articles": "ok", "index": "ok", "model": "ok"},
+                "articles": 12,
+                "passages": 96,
+            }
+        },
+    )
 
 
 class ProblemJson(BaseModel):

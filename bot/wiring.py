@@ -19,7 +19,7 @@ from rag.errors import ModelUnavailable
 from rag.llm import ChatModel, Llm
 from rag.records import Records
 from rag.retrieve import Retriever
-from rag.store import VectorIndex
+from rag.store import WRITER_WAIT_S, VectorIndex
 from rag.translate import Translator
 from rag.words import gloss
 from rag.words.glossary import open_glossary
@@ -58,11 +58,11 @@ class App:
             places, self.records, self.index, self.embedder, sync=sync, watcher=watcher
         )
 
-    def remove(self, ids: Sequence[str]) -> int:
+    def remove(self, ids: Sequence[str], wait_s: float = WRITER_WAIT_S) -> int:
         """See `rag.ingest.remove`."""
         from rag import ingest
 
-        return ingest.remove(ids, self.records, self.index, self.embedder)
+        return ingest.remove(ids, self.records, self.index, self.embedder, wait_s)
 
     def close(self) -> None:
         """Lets go of the files."""

@@ -291,16 +291,17 @@ class Answerer:
         assembly = self._assembly(look.articles, question)
         known = look.known()
         lines = self._writer.lines(question, look.findings, look.articles, known, deadline)
+        away = False
         try:
             yield from filter(None, map(assembly.add, lines))
             if (cited := assembly.cited()).citations:
                 return self._said(look, cited, self._writer.name)
-            note = phrases.UNUSABLE[question.language]
         except LlmUnavailable:
-            note = phrases.AWAY[question.language]
+            away = True
         if not assembly.cited().citations:  # else the answer takes the place of what was shown
             yield from extracted.pieces
-        return replace(extracted.answer, note=note)
+        note = (phrases.AWAY if away else phrases.UNUSABLE)[question.language]
+        return replace(extracted.answer, note=note, llm_away=away)
 
     def _extract(self, look: _Look) -> _Extract:
         question, findings, articles = look.question, look.findings, look.articles

@@ -24,7 +24,7 @@ from rag.formats import web
 from rag.formats.sandbox import Sandbox
 from rag.readers import Sheet
 from rag.records import Records
-from rag.store import VectorIndex
+from rag.store import WRITER_WAIT_S, VectorIndex
 from rag.types import Article
 
 log = logging.getLogger(__name__)
@@ -133,14 +133,21 @@ def preview(
     return _summed(reports, records, started)
 
 
-def remove(ids: Sequence[str], records: Records, index: VectorIndex, embedder: Embedder) -> int:
+def remove(
+    ids: Sequence[str],
+    records: Records,
+    index: VectorIndex,
+    embedder: Embedder,
+    wait_s: float = WRITER_WAIT_S,
+) -> int:
     """Takes articles out; gives how many.
 
     Raises:
         ArticleNotFound: if one of them isn't there; then none is removed.
+        StoreUnavailable: if somebody else changes the index for longer than `wait_s`.
     """
     wanted = set(ids)
-    with index.writing():
+    with index.writing(wait_s):
         for article_id in wanted:
             records.article(article_id)
         _remove(wanted, records)

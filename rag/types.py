@@ -137,6 +137,7 @@ class Answer:
     """The answer as every door gives it; `abstained` means no citation and a `reason`.
 
     `understood` is the whole question that a follow-up was taken for, empty where it was whole.
+    `llm_away` is for who counts: a language model should have written it and couldn't be had.
     """
 
     question: str
@@ -153,6 +154,7 @@ class Answer:
     timings_ms: dict[str, float] = field(default_factory=dict)
     note: str = ""
     understood: str = ""
+    llm_away: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -187,7 +187,7 @@ class Newsroom:
         n = len(self.articles)
         return Report(len(paths) - len(failed), 0, 0, 0, tuple(failed), n, n, 0.1)
 
-    def remove(self, ids: Sequence[str]) -> int:
+    def remove(self, ids: Sequence[str], wait_s: float = 600.0) -> int:
         off_the_loop()
         for article_id in ids:
             self.records.article(article_id)

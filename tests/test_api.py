@@ -563,6 +563,40 @@ async def test_the_docs_describe_the_answer_and_load_only_from_here(
         assert set(ask["responses"][status]["content"]) == {"application/problem+json"}
 
 
+async def test_every_route_has_an_example_of_what_it_takes_and_gives(
+    client: httpx.AsyncClient,
+) -> None:
+    document = (await client.get("/openapi.json")).json()
+    bodies = [
+        (f"{method} {path}", content["schema"])
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+        for part in (operation.get("requestBody", {}), *operation["responses"].values())
+        for kind, content in part.get("content", {}).items()
+        if kind in ("application/json", "application/problem+json")
+    ]
+    assert len({route for route, _ in bodies}) >= 12
+    bare = [route for route, schema in bodies if not _shows(document, schema)]
+    assert bare == []
+
+
+def _shows(document: dict[str, Any], schema: dict[str, Any]) -> bool:
+    """Whether a schema has an example, or every field has one that must be there."""
+    if reference := schema.get("$ref"):
+        schema = document["components"]["schemas"][reference.rpartition("/")[2]]
+    fields = schema.get("properties", {})
+    needed = [fields[name] for name in schema.get("required", fields)]
+    shown = [{"example", "examples", "enum", "const", "default"} & set(each) for each in needed]
+    return "example" in schema or (bool(shown) and all(shown))
+
+
+@pytest.mark.parametrize("model", schemas.Outgoing.__subclasses__(), ids=lambda m: m.__name__)
+def test_an_example_is_what_its_schema_says(model: type[schemas.Outgoing]) -> None:
+    extra = cast("dict[str, Any]", model.model_config.get("json_schema_extra") or {})
+    if example := extra.get("example"):
+        model.model_validate(example, extra="forbid")
+
+
 def test_a_taken_port_is_told_in_one_sentence(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         values = {"home": tmp_path, "port": taken.getsockname()[1]}

@@ -12,9 +12,10 @@ from typing import Any, cast
 
 import httpx
 import pytest
+from filelock import FileLock
 
 from bot import jobs, schemas
-from bot.api import uploads
+from bot.api import articles, uploads
 from bot.jobs import Jobs, Worker
 from bot.keys import Keys
 from bot.settings import Settings
@@ -340,6 +341,25 @@ def test_a_server_that_ends_breaks_off_and_the_job_waits(room: Newsroom) -> None
     assert until(known, job_id, "queued").error is None
 
 
+def test_who_waits_for_the_writer_lock_waits_for_one_job_and_not_for_all(room: Newsroom) -> None:
+    known = kept_jobs(room)
+    first, *_ = [queue(known, f"{n}.txt") for n in range(8)]
+    place = room.settings.home / "writer.lock"
+
+    def ingest(paths: Sequence[Path], watcher: Watcher) -> Report:
+        with FileLock(place):
+            threading.Event().wait(0.2)
+        return NOTHING
+
+    worker = Worker(known, ingest)
+    worker.start()
+    until(known, first, "running", "done")
+    with FileLock(place):
+        left = known.waiting()
+    worker.stop()
+    assert left >= 4
+
+
 def test_only_one_process_works_at_a_time(room: Newsroom) -> None:
     known = kept_jobs(room)
     at_once: list[int] = []
@@ -395,6 +415,24 @@ def test_what_a_crash_cut_off_is_swept_and_what_waits_is_not(
     known.recover()
     assert not cut_off.exists()
     assert (known.folder / f".{waiting}" / "0-a.txt").exists()
+
+
+async def test_removing_waits_for_a_writer_only_so_long(
+    sample_home: Path, model_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(articles, "REMOVE_WAIT_S", 0.2)
+    given = {"home": sample_home, "api_keys": "first-key", "model_cache": model_cache}
+    app = open_app(Settings.model_validate(given))
+    article_id = app.records.articles(limit=1)[0].article_id
+    async with client_of(cast("Newsroom", app), "first-key") as client:
+        with app.index.writing():  # an ingest, say
+            problem(await client.delete("/v1/articles/none"), 404, "article-not-found")
+            busy = await client.delete(f"/v1/articles/{article_id}")
+            problem(busy, 503, "index-away")
+            assert int(busy.headers["retry-after"]) > 0
+        assert (await client.delete(f"/v1/articles/{article_id}")).status_code == 204
+        problem(await client.get(f"/v1/articles/{article_id}"), 404, "article-not-found")
+    app.close()
 
 
 async def test_what_is_uploaded_to_a_real_house_is_found_at_once(

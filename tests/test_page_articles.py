@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import BrowserContext, expect
 
 from page_server import BUS, KEY, Desk, done
-from visits import PAGE_FILE, Visit, visiting
+from visits import PAGE_FILE, PHONE, Visit, visiting
 
 pytestmark = pytest.mark.browser
 pytest_plugins = ["visitors"]
@@ -134,6 +134,15 @@ def test_an_upload_that_is_cut_off_says_so(visit: Visit) -> None:
     visit.page.locator("#files").set_input_files([PAGE_FILE])
     expect(visit.page.locator("#report")).to_contain_text("The connection broke")
     expect(visit.page.locator("#progress")).to_be_hidden()
+
+
+def test_a_key_brings_the_place_to_add_pages_into_sight(visit: Visit) -> None:
+    visit.page.set_viewport_size(PHONE)
+    visit.page.locator("#browse").click()
+    expect(visit.page.locator("#articles li").nth(9)).to_be_attached()
+    visit.give_key()
+    expect(visit.page.locator("#drop")).to_be_in_viewport()
+    expect(visit.page.locator("#files")).to_be_focused()
 
 
 def test_a_wrong_key_is_asked_for_again_and_can_be_forgotten(visit: Visit, desk: Desk) -> None:

@@ -1,6 +1,7 @@
 """The articles: listed, read, taken in from uploads, taken out."""
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from hashlib import sha256
@@ -14,6 +15,7 @@ from bot.api import gate, uploads
 from bot.api.door import Door
 from bot.render import article_json
 
+REMOVE_WAIT_S = 15.0  # for whoever changes the index, in all; then the client is told to come back
 _FRESH = "private, no-cache"  # kept by the client, asked for again with what it has
 
 
@@ -120,7 +122,9 @@ def _writing(made: APIRouter, door: Door) -> None:
     )
     async def remove(article_id: str) -> None:
         """Take an article out of the records and the index."""
-        await door.slow(door.app.remove, [article_id])
+        await door.quick(door.app.records.article, article_id)  # none there: no waiting either
+        ends = time.monotonic() + REMOVE_WAIT_S
+        await door.slow(lambda: door.app.remove([article_id], max(0.0, ends - time.monotonic())))
 
 
 def _public(article: Mapping[str, object]) -> dict[str, Any]:

@@ -137,7 +137,10 @@ export function drawUpload() {
 
 async function onKey() {
   if (!key()) {
-    if (await askKey("keyWrite")) tell(words.keyKept);
+    if (!(await askKey("keyWrite"))) return;
+    tell(words.keyKept);
+    reveal($("upload")); // it stands above the list, the button below it
+    $("files").focus({ preventScroll: true });
     return;
   }
   forgetKey();

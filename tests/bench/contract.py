@@ -1,11 +1,14 @@
-"""The HTTP door against its own OpenAPI document: schemathesis makes requests up, none breaks it.
+"""The HTTP door by its OpenAPI document: a client made of it works, made-up requests break nothing.
 
-Part of `make bench`. schemathesis is installed into an environment of its own, since it pins what
-Wenbao doesn't. The server is the real one over a copy of the sample pages, with a key, without
-limits in rate. Every check that schemathesis has is on; exits 1 where one fails.
+Part of `make bench`. A client is generated, which asks; then schemathesis makes requests up. Both
+tools are installed into an environment of their own, since they pin what Wenbao doesn't. The server
+is the real one over a copy of the sample pages, with a key, without limits in rate. Every check
+that schemathesis has is on; exits 1 where one fails, or where fewer cases came about than there
+should be.
 """
 
 import argparse
+import json
 import os
 import socket
 import subprocess
@@ -20,8 +23,28 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ROOT / "tests" / "data" / "sample" / "pages"
-PINNED = "schemathesis==4.32.5"
+PINNED = ("schemathesis==4.32.5", "openapi-python-client==0.29.1")
 KEY = "contract-key"
+LEAST_CASES = 2_000
+EXAMPLES = 300  # cases a route and phase, at most; few routes have room for so many
+# What a program does with the client: asks, and finds each quote in its article.
+CLIENT = """
+import sys
+from wenbao_client import AuthenticatedClient
+from wenbao_client.api.articles import article, articles
+from wenbao_client.api.questions import ask
+from wenbao_client.models import AskBody
+
+client = AuthenticatedClient(sys.argv[1], sys.argv[2], raise_on_unexpected_status=True)
+answer = ask.sync(client=client, body=AskBody(question="天心区今年还要装多少部电梯？"))
+assert answer.citations, answer
+for each in answer.citations:
+    text = article.sync(each.article_id, client=client).text
+    assert text[each.start : each.end] == each.quote
+listed = articles.sync(client=client, limit=5)
+assert len(listed.articles) == 5 and listed.next_cursor
+print(f"client  generated; asks, lists, reads; each of {len(answer.citations)} quotes in its place")
+"""
 # A document can't say what a file holds: schemathesis sends pictures, which are refused rightly.
 CONFIG = """
 [[operations]]
@@ -44,17 +67,39 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--environment", type=Path, default=ROOT / ".venv-bench" / "contract")
     parser.add_argument("--cache", type=Path, default=ROOT / ".wenbao" / "models")
-    parser.add_argument("--examples", type=int, default=200, help="cases a route, at most")
+    parser.add_argument("--examples", type=int, default=EXAMPLES)
     chosen = parser.parse_args()
-    command = installed(chosen.environment)
+    tools = installed(chosen.environment)
     with (
         tempfile.TemporaryDirectory(prefix="wenbao-contract-") as folder,
         served(Path(folder), chosen.cache) as address,
     ):
-        config = Path(folder) / "schemathesis.toml"
-        config.write_text(CONFIG, encoding="utf-8")
-        line = [*command, "--config-file", str(config), *arguments(address, chosen.examples)]
-        return subprocess.run(line, cwd=folder, check=False).returncode
+        generated = generate(tools, address, Path(folder))
+        return made_up(tools, address, Path(folder), chosen.examples) or generated
+
+
+def generate(tools: Path, address: str, folder: Path) -> int:
+    """A client made from the document alone asks and reads; 0 where it can."""
+    config = folder / "client.json"
+    named = {"package_name_override": "wenbao_client", "post_hooks": []}  # nobody reads the code
+    config.write_text(json.dumps(named), encoding="utf-8")
+    line = [str(tools / "openapi-python-client"), "generate", "--url", f"{address}/openapi.json"]
+    line += ["--meta", "none", "--output-path", "wenbao_client", "--config", str(config)]
+    subprocess.run(line, cwd=folder, check=True)
+    ask = [str(tools / "python"), "-c", CLIENT, address, KEY]
+    return subprocess.run(ask, cwd=folder, check=False).returncode
+
+
+def made_up(tools: Path, address: str, folder: Path, examples: int) -> int:
+    """What schemathesis makes up is answered as the document says; 0 where it is."""
+    config, report = folder / "schemathesis.toml", folder / "report.json"
+    config.write_text(CONFIG, encoding="utf-8")
+    line = [str(tools / "st"), "--config-file", str(config), *arguments(address, examples)]
+    line += ["--report-json-path", str(report)]
+    status = subprocess.run(line, cwd=folder, check=False).returncode
+    cases = json.loads(report.read_text(encoding="utf-8"))["test_cases"]["generated"]
+    print(f"cases   {cases} (at least {LEAST_CASES})")
+    return status or int(cases < LEAST_CASES)
 
 
 def arguments(address: str, examples: int) -> list[str]:
@@ -67,14 +112,14 @@ def arguments(address: str, examples: int) -> list[str]:
     ]
 
 
-def installed(environment: Path) -> list[str]:
-    """The command of schemathesis, installed on first use."""
-    command = environment / "bin" / "st"
-    if not command.exists():
+def installed(environment: Path) -> Path:
+    """Where the commands of both tools are, installed on first use."""
+    tools = environment / "bin"
+    if not all((tools / name).exists() for name in ("st", "openapi-python-client")):
         venv.create(environment, with_pip=True)
-        pip = [str(environment / "bin" / "python"), "-m", "pip", "install", "-qq", PINNED]
+        pip = [str(tools / "python"), "-m", "pip", "install", "-qq", *PINNED]
         subprocess.run(pip, check=True)
-    return [str(command)]
+    return tools
 
 
 @contextmanager

@@ -2,8 +2,8 @@
 
 Part of `make bench`. Prints questions/s, p95, errors, what `/healthz` took meanwhile (asked by a
 third process) and the memory of the server, beside what a single question costs in CPU time.
-Every question is another one, so nothing can be remembered. Exits 1 on an error, or where
-`/healthz` misses its bar.
+Every question is another one, so nothing can be remembered. Exits 1 on an error, where `/healthz`
+misses its bar, or, over five minutes and more (`--seconds 600`), where memory grows.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from itertools import count, product
 from pathlib import Path
+from statistics import linear_regression, mean
 from urllib.parse import urlsplit
 
 import httpx
@@ -27,6 +28,8 @@ from contract import KEY, ROOT, served
 
 QUESTIONS = ROOT / "tests" / "data" / "sample" / "questions.tune.jsonl"
 MOST_HEALTH_MS = 50.0  # p99 of /healthz under load
+FLAT_S = 300.0  # what is shorter fills caches
+MOST_GROWTH = 0.05  # of memory, from the middle third to the last
 SHARE = 0.8  # of cores / CPU time of a question: the goal
 
 
@@ -38,6 +41,7 @@ class Measured:
     health: list[float] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     resident_mb: list[float] = field(default_factory=list)
+    weighed_s: list[float] = field(default_factory=list)  # when each of these was
     seconds: float = 0.0
     cpu_s: float = 0.0
 
@@ -77,10 +81,27 @@ def report(one: Measured, all_: Measured) -> int:
         f"  /healthz      p50 {1000 * at(all_.health, 0.5):.0f}, p99 {health_ms:.0f}, most"
         f" {1000 * at(all_.health, 1.0):.0f} ms of {len(all_.health)} (bar {MOST_HEALTH_MS:.0f})"
     )
+    grown = told_memory(all_)
+    return int(bool(all_.errors) or health_ms > MOST_HEALTH_MS or grown)
+
+
+def told_memory(measured: Measured) -> bool:
+    """Prints what memory did; gives whether it grew where it had the time to be flat.
+
+    The middle third is the ground to measure from: in the first one caches and pools fill.
+    """
+    third = max(1, len(measured.resident_mb) // 3)
+    thirds = [measured.resident_mb[at * third :][:third] for at in range(3)]
+    first, middle, last = (mean(part or measured.resident_mb) for part in thirds)
+    late = measured.resident_mb[third:]
+    minutes = [second / 60 for second in measured.weighed_s[third:]]
+    slope = linear_regression(minutes, late).slope if len(late) > 2 else 0.0
     print(
-        f"  memory        {all_.resident_mb[0]:.0f} -> {all_.resident_mb[-1]:.0f} MB, all processes"
+        f"  memory        mean of the first, middle and last third {first:.0f}, {middle:.0f},"
+        f" {last:.0f} MB, most {max(measured.resident_mb):.0f}, all processes;"
+        f" {slope:+.1f} MB a minute after the first"
     )
-    return int(bool(all_.errors) or health_ms > MOST_HEALTH_MS)
+    return measured.seconds >= FLAT_S and last > (1 + MOST_GROWTH) * middle
 
 
 async def load(
@@ -121,6 +142,7 @@ async def _ask(
 
 async def _weigh(ends: float, measured: Measured) -> None:
     while time.monotonic() < ends:
+        measured.weighed_s.append(time.monotonic())
         measured.resident_mb.append(await asyncio.to_thread(_resident_mb))
         await asyncio.sleep(1.0)
 
