@@ -90,7 +90,7 @@ def articles_of_issue(pages: Sequence[Page]) -> list[tuple[Article, ...]]:
     if len(pages) > 1:
         lines = [Section(tuple(heading), tuple(items), frozenset()) for heading, items in threads]
         habits = habits_of("\n".join(page.text for page in pages), issue.blocks)
-        across = links_across(issue.blocks, issue.roles, lines, issue.page_of, habits)
+        across = links_across(issue.blocks, issue.roles, lines, issue.links, issue.page_of, habits)
         issue.links.update(across)
         threads = _threads(issue.sections, issue.links) if across else threads
     found: list[list[Article]] = [[] for _ in pages]

@@ -5,31 +5,39 @@ block and the fragments that no article of their own page took. Does not cover w
 one issue (pages.py).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from rag.layout.blocks import Block
 from rag.layout.habits import OPENER, Habits
 from rag.layout.roles import Role
-from rag.layout.stitching import Section, View, assigned, is_open
+from rag.layout.stitching import LOOSE, Section, View, assigned, is_open
 
-UNMARKED = 3.0  # what likeness has to outweigh where no jump marks say that a tail is elsewhere
-HALF_MARKED = 1.0  # where one of the two has a mark
+UNMARKED = 6.0  # what likeness has to outweigh where no jump marks say that a tail is elsewhere
+HALF_MARKED = 3.0  # where one of the two has a mark
 
 
 def links_across(
     blocks: Sequence[Block],
     roles: Sequence[Role],
     threads: Sequence[Section],
+    links: Mapping[int, int],
     page_of: Sequence[int],
     habits: Habits,
 ) -> dict[int, int]:
-    """Fragment's first block -> the block on another page that it goes on from.
+    """What changes in `links`: blocks that go on from blocks on other pages, and whom they leave.
 
-    `threads` are the articles and fragments as each page by itself has them.
+    `threads` are the articles and fragments as each page by itself has them. A block with a jump
+    mark may leave what its own page joined it to, for another with one.
     """
-    heads, tails = _heads(threads, blocks, roles), _tails(threads, blocks, roles)
+    bodies = [i for thread in threads for i in thread.items if roles[i] is Role.BODY]
+    lasts = {thread.items[-1] for thread in threads if thread.heading and thread.items}
+    firsts = {thread.items[0] for thread in threads if not thread.heading}
+    heads = [i for i in bodies if is_open(blocks[i]) and (i in lasts or blocks[i].jump_out)]
+    tails = [
+        i for i in bodies if blocks[i].jump_in or (i in firsts and not OPENER.match(blocks[i].text))
+    ]
     if not any(page_of[p] != page_of[q] for p in heads for q in tails):
         return {}
     view = View(blocks, roles, threads, habits, ends=(heads, tails))
@@ -38,18 +46,9 @@ def links_across(
         for j, q in enumerate(tails):
             marks = blocks[p].jump_out + blocks[q].jump_in
             gains[i, j] -= (UNMARKED, HALF_MARKED, 0.0)[marks]
-            if page_of[p] == page_of[q]:
+            settled = p not in lasts or q not in firsts
+            if page_of[p] == page_of[q] or (settled and marks < 2):
                 gains[i, j] = -np.inf
-    return {tails[j]: heads[i] for i, j in assigned(gains)}
-
-
-def _heads(threads: Sequence[Section], blocks: Sequence[Block], roles: Sequence[Role]) -> list[int]:
-    """The open ends that nothing on their page goes on from."""
-    lasts = [s.items[-1] for s in threads if s.heading and s.items]
-    return [i for i in lasts if roles[i] is Role.BODY and is_open(blocks[i])]
-
-
-def _tails(threads: Sequence[Section], blocks: Sequence[Block], roles: Sequence[Role]) -> list[int]:
-    """The first blocks of fragments."""
-    firsts = [s.items[0] for s in threads if not s.heading]
-    return [i for i in firsts if roles[i] is Role.BODY and not OPENER.match(blocks[i].text)]
+    found = {tails[j]: heads[i] for i, j in assigned(gains)}
+    left = {q: LOOSE for q, p in links.items() if p in found.values()}
+    return left | found
