@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bot import render
 from homes import Home
 from rag import generations, issues, pages
 from rag.ledger import Ledger
@@ -94,8 +95,8 @@ def _clean(tmp_path: Path, *places: Path) -> object:
 
 @pytest.mark.parametrize(
     ("out", "into"),
-    [("", ""), ("（下转第3版）", "（上接第1版）"), ("", "（上接第1版）"), ("（下转第3版）", "")],
-    ids=["unmarked", "marked", "only the tail", "only the head"],
+    [("", ""), ("（下转第3版）", "（上接第1版）")],
+    ids=["unmarked", "marked"],
 )
 def test_a_tail_on_another_page_comes_home(out: str, into: str) -> None:
     first, third = _read(_first(mark=out), _third(mark=into))
@@ -105,9 +106,16 @@ def test_a_tail_on_another_page_comes_home(out: str, into: str) -> None:
 
 
 def test_a_jump_mark_in_a_line_of_its_own_counts() -> None:
-    first, third = _read(FIRST, _third(mark="（上接第1版）\n\n"))
+    first, third = _read(_first(mark="（下转第3版）"), _third(mark="（上接第1版）\n\n"))
     assert first[0].text == BRIDGE
     assert len(third) == 1
+
+
+@pytest.mark.parametrize(("out", "into"), [("", "（上接第1版）"), ("（下转第3版）", "")])
+def test_a_jump_mark_without_its_counterpart_joins_nothing(out: str, into: str) -> None:
+    first, third = _read(_first(mark=out), _third(mark=into))
+    assert first[0].text == "\n".join(HEAD)
+    assert (third[0].title, third[0].text) == ("", "\n".join(TAIL))
 
 
 def test_fragments_say_which_page_they_are_on() -> None:
@@ -257,3 +265,10 @@ def test_more_files_than_a_newspaper_has_pages_are_each_read_alone(
         )
     home.ingest(issue)
     assert _texts(home)["八座便民桥连起柳河两岸"] == "\n".join(HEAD)
+
+
+def test_a_fragment_on_another_page_is_shown_with_its_file() -> None:
+    first, _ = _read(FIRST, THIRD)
+    shown = render.article_json(first[0], with_text=False)["fragments"]
+    assert isinstance(shown, list)
+    assert [part.get("path") for part in shown] == [None, None, "in/1.txt", "in/1.txt"]

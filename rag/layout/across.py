@@ -14,8 +14,9 @@ from rag.layout.habits import OPENER, Habits
 from rag.layout.roles import Role
 from rag.layout.stitching import LOOSE, Section, View, assigned, is_open
 
-UNMARKED = 6.0  # what likeness has to outweigh where no jump marks say that a tail is elsewhere
-HALF_MARKED = 3.0  # where one of the two has a mark
+# What likeness has to outweigh where no jump marks say that a tail is elsewhere. A mark without its
+# counterpart is worth nothing: the other half is on a page that isn't here.
+UNMARKED = 8.0
 
 
 def links_across(
@@ -45,7 +46,7 @@ def links_across(
     for i, p in enumerate(heads):
         for j, q in enumerate(tails):
             marks = blocks[p].jump_out + blocks[q].jump_in
-            gains[i, j] -= (UNMARKED, HALF_MARKED, 0.0)[marks]
+            gains[i, j] -= (UNMARKED, np.inf, 0.0)[marks]
             settled = p not in lasts or q not in firsts
             if page_of[p] == page_of[q] or (settled and marks < 2):
                 gains[i, j] = -np.inf
