@@ -128,6 +128,6 @@ def _public(article: Mapping[str, object]) -> dict[str, Any]:
 
     Of an article that goes on on another page, the fragments are those of its first.
     """
-    own = [part for part in cast(list[Any], article["fragments"]) if "path" not in part]
+    own = [part for part in cast("list[Any]", article["fragments"]) if "path" not in part]
     kept = {name: value for name, value in article.items() if name != "path"}
     return kept | {"fragments": own}

@@ -12,7 +12,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -31,9 +31,6 @@ _MAX_PAIRS = (
     40_000  # open ends x tails; beyond it a file is no page, and only neighbours are joined
 )
 _HOPELESS = -9.0  # gain of a join without its seam, for which no seam can make up
-# Log-odds under which a block is kept as a loose fragment rather than with the article above it,
-# and the same below an end whose rest stands elsewhere: chosen on made pages (DECISIONS.md).
-_STAYS, _STAYS_TORN = 1.5, 6.0
 Scores = NDArray[np.float64]
 LOOSE = -1  # the head of a fragment that belongs to no article of the page
 
@@ -125,15 +122,8 @@ def _links(
         pairs = [(view.before.get(q), q) for q in tails]
         return {q: p for p, q in pairs if p in view.ends and view.gain(p, q) > 0}
     chosen = {tails[j]: heads[i] for i, j in _assigned(view, heads, tails)}
-    torn = {p for q, p in chosen.items() if view.before.get(q) != p}  # their rest is elsewhere
-    strays = [q for q in tails if q not in chosen and _is_stray(view, q, torn)]
+    strays = (q for q in tails if q not in chosen and (view.stays(q) < 0 or blocks[q].jump_in))
     return chosen | dict.fromkeys(strays, LOOSE)
-
-
-def _is_stray(view: "View", q: int, torn: Set[int]) -> bool:
-    """Whether a block that goes on from no open end isn't of the article above it either."""
-    least = _STAYS_TORN if view.before.get(q) in torn else _STAYS
-    return view.blocks[q].jump_in or view.stays(q) < least
 
 
 def is_open(block: Block) -> bool:
