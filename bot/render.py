@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
 
-from rag.types import Answer, Article, Citation, Hit, Language
+from rag.types import Answer, Article, Citation, Fragment, Hit, Language
 
 TERMINAL_CELLS = 100  # longer lines are hard to read
 
@@ -87,10 +87,16 @@ def article_json(article: Article, with_text: bool) -> dict[str, object]:
         "date": article.date,
         "source": article.source,
         **text,
-        "fragments": [{"start": part.start, "end": part.end} for part in article.fragments],
+        "fragments": [_fragment_json(part) for part in article.fragments],
         "path": article.path,
         "also_in": [asdict(printing) for printing in article.also_in],
     }
+
+
+def _fragment_json(part: Fragment) -> dict[str, object]:
+    """A fragment; one on another page of the issue says in which file."""
+    where = {"path": part.path} if part.path else {}
+    return {"start": part.start, "end": part.end, **where}
 
 
 # --- what people read ----------------------------------------------------------------------------

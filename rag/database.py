@@ -61,12 +61,16 @@ CREATE TABLE IF NOT EXISTS reprints (
     original TEXT NOT NULL REFERENCES articles (id) ON DELETE CASCADE
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS reprints_by_original ON reprints (original);
+CREATE TABLE IF NOT EXISTS issues (
+    path TEXT PRIMARY KEY REFERENCES files (path) ON DELETE CASCADE, issue TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS issues_by_issue ON issues (issue);
 """
 _DISK_FULL = (
     "The disk is full (or fails): free some space and run the command again; nothing is lost."
 )
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-_NEWEST = "reprints_by_original"  # made last, so that it is there when all the others are
+_NEWEST = "issues_by_issue"  # made last, so that it is there when all the others are
 
 
 class Database:

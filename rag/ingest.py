@@ -1,7 +1,7 @@
 """Files -> records -> index: skip what is unchanged, add, update, remove, and keep the ledger.
 
-SQLite commits first, file by file, then the Chroma index is brought up to date once. Killed at any
-point, the next run goes on from what was committed.
+SQLite commits first, file by file (the pages of an issue together), then the Chroma index is
+brought up to date once. Killed at any point, the next run goes on from what was committed.
 """
 
 import contextlib
@@ -9,19 +9,18 @@ import logging
 import os
 import tempfile
 import time
-from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 
 from embeddings.embedder import Embedder
-from rag import readers, recording
+from rag import issues, readers, recording
 from rag.database import translated
 from rag.errors import UnreadableFile
 from rag.formats import web
 from rag.formats.sandbox import Sandbox
+from rag.issues import Reading
 from rag.readers import Sheet
 from rag.records import Records
 from rag.store import WRITER_WAIT_S, VectorIndex
@@ -101,10 +100,9 @@ def ingest(
     with _fetched(places, reach) as sheets, _locked(index, watcher):
         records.check_model(embedder.name)  # another process may have been first
         with Sandbox() as sandbox:
-            write = _Writer(records, embedder, watcher)
-            reports = list(_read(places, sheets, records, sandbox, write, watcher))
-        if sync:
-            reports.extend(_sync(places, records, write))
+            desk = _Desk(records, sandbox, _Writer(records, embedder, watcher), watcher)
+            reports = list(desk.read(places, sheets))
+            reports.extend(desk.sync(places) if sync else ())
         _remove(records.ledger.unplaced_articles(), records)  # what a killed run left behind
         recording.index_bare(records, embedder)
         records.drop_unused_vectors()
@@ -124,12 +122,11 @@ def preview(
 ) -> Report:
     """What `ingest` would do, with nothing done; `articles` and `passages` are what is there."""
     started, watcher = time.monotonic(), watcher or Watcher()
-    write = _Preview()
     sheets = partial(readers.sheets, reach=reach)
     with Sandbox() as sandbox:
-        reports = list(_read(places, sheets, records, sandbox, write, watcher))
-    if sync:
-        reports.extend(_sync(places, records, write))
+        desk = _Desk(records, sandbox, _Preview(), watcher)
+        reports = list(desk.read(places, sheets))
+        reports.extend(desk.sync(places) if sync else ())
     return _summed(reports, records, started)
 
 
@@ -190,6 +187,7 @@ class _Plan:
     new: tuple[Article, ...] = ()
     gone: tuple[Article, ...] = ()
     moved_from: str = ""
+    issue: str = ""
 
     def report(self) -> FileReport:
         """What it comes to, in articles."""
@@ -203,28 +201,6 @@ class _Plan:
             removed=len(self.gone) - replaced,
             moved=unchanged if self.moved_from else 0,
         )
-
-
-class _Ledger:
-    """The files as they were read before this run, to find what is the same under another name."""
-
-    def __init__(self, records: Records) -> None:
-        self.digests = records.ledger.files()
-        self._paths = {digest: path for path, digest in self.digests.items() if digest}
-        self._names = sorted(self.digests)
-
-    def moved_from(self, name: str, digest: str) -> str:
-        """The file of this content that is gone, if this one is new."""
-        old = self._paths.get(digest, "")
-        if name in self.digests or not old or web.is_url(old) or not _is_gone(Path(old)):
-            return ""
-        return old
-
-    def members(self, place: str) -> list[str]:
-        """What was read under this name: the file itself, or the members of an archive."""
-        own = [place] if place in self.digests else []
-        inside = (bisect_left(self._names, place + end) for end in ("/", "0"))  # 0 comes after /
-        return own + self._names[slice(*inside)]
 
 
 @contextlib.contextmanager
@@ -264,34 +240,127 @@ def _locked(index: VectorIndex, watcher: Watcher) -> Iterator[None]:
         yield
 
 
-def _read(
-    places: Sequence[Place],
-    sheets: Sheets,
-    records: Records,
-    sandbox: Sandbox,
-    write: "_Writer | _Preview",
-    watcher: Watcher,
-) -> Iterator[FileReport]:
-    """Reads all files, one after another, and writes what is new in each."""
-    names, missing = _walk(places)
-    for report in missing:
-        watcher.file_done(report)
-        yield report
-    ledger = _Ledger(records)
-    for done, place in enumerate(names):
-        watcher.step("files", done, len(names))
-        seen, whole = set[str](), True
-        for sheet in sheets(place):
-            report = _read_sheet(sheet, ledger, records, sandbox, write)
-            seen.add(sheet.name)
-            whole = whole and not (report.error and sheet.name == place)
-            watcher.file_done(report)
+class _Desk:
+    """Where files are looked at: one after another, but the pages of an issue together."""
+
+    def __init__(
+        self, records: Records, sandbox: Sandbox, write: "_Writer | _Preview", watcher: Watcher
+    ) -> None:
+        self._records, self._sandbox = records, sandbox
+        self._write, self._watcher = write, watcher
+        self._known = issues.Known(records)
+        self._held: list[Reading] = []  # pages of one issue
+
+    def read(self, places: Sequence[Place], sheets: Sheets) -> Iterator[FileReport]:
+        """Reads all files, and writes what is new in each."""
+        names, missing = _walk(places)
+        for report in missing:
+            self._watcher.file_done(report)
             yield report
-        if whole and not web.is_url(place):
-            yield from _take_out(
-                [n for n in ledger.members(place) if n not in seen], records, write
-            )
-    watcher.step("files", len(names), len(names))
+        for done, place in enumerate(names):
+            self._watcher.step("files", done, len(names))
+            seen, whole = set[str](), True
+            for sheet in sheets(place):
+                reading = self._look(sheet)
+                seen.add(sheet.name)
+                whole = whole and not (reading.error and sheet.name == place)
+                yield from self._take(reading)
+            if whole and not web.is_url(place):
+                gone = [name for name in self._known.members(place) if name not in seen]
+                yield from self._take_out(gone)
+        yield from self._clear()
+        self._watcher.step("files", len(names), len(names))
+
+    def sync(self, places: Sequence[Place]) -> Iterator[FileReport]:
+        """Takes files out of the ledger that are gone from the given folders.
+
+        A folder that is away itself says nothing about its files: it may be a disk that isn't
+        mounted.
+        """
+        paths = [Path(place) for place in places if not web.is_url(str(place))]
+        roots = [Path(os.path.realpath(path)) for path in paths if not issues.is_gone(path)]
+        names = [name for name in self._records.ledger.files() if not web.is_url(name)]
+        under = [n for n in names if any(Path(n).is_relative_to(root) for root in roots)]
+        moved = self._write.moved
+        yield from self._take_out([n for n in under if n not in moved and issues.is_gone(Path(n))])
+
+    def _look(self, sheet: Sheet) -> Reading:
+        """What a file holds, unless it is unchanged."""
+        name = sheet.name
+        if name != _printable(name):
+            error = f"{_printable(name)} has a name that is not UTF-8; rename it."
+            return Reading(_printable(name), error=error)
+        digest = issues.digest_of(sheet)
+        if digest and self._known.digests.get(name) == digest:
+            return Reading(name, digest, issue=self._records.ledger.issue_of(name))
+        return issues.read(sheet, self._sandbox)
+
+    def _take(self, reading: Reading) -> Iterator[FileReport]:
+        """Puts a page to the others of its issue; settles what is complete."""
+        if self._held and reading.issue != self._held[0].issue:
+            yield from self._clear()
+        self._held.append(reading)
+        if not reading.issue or len(self._held) > issues.MOST:
+            yield from self._clear()
+
+    def _clear(self) -> Iterator[FileReport]:
+        """Writes what the pages at hand hold; gives what became of each."""
+        held, self._held = self._held, []
+        reports = {report.path: report for report in self._settled(held)}
+        for reading in held:
+            report = reports.pop(reading.name, None) or self._as_it_was(reading)
+            self._watcher.file_done(report)
+            yield report
+        yield from reports.values()
+
+    def _as_it_was(self, reading: Reading) -> FileReport:
+        if reading.error:
+            return FileReport(reading.name, error=reading.error)
+        return FileReport(
+            reading.name, unchanged=len(self._records.ledger.articles_of(reading.name))
+        )
+
+    def _take_out(self, names: Sequence[str]) -> Iterator[FileReport]:
+        """Takes files out of the ledger, with the articles that stand in no other."""
+        if names:
+            yield from self._clear()
+        for name in names:
+            yield from self._settled([Reading(name, held=())])
+
+    def _settled(self, readings: Sequence[Reading]) -> Iterator[FileReport]:
+        """Writes files that are new, changed or gone, with all other pages of their issues."""
+        if all(reading.held is None for reading in readings):
+            return
+        moved = {r.name: self._known.moved_from(r.name, r.digest) for r in readings}
+        others, crowded = self._others(readings, moved)
+        asked = {reading.name for reading in readings}
+        unread = {r.name for r in readings if r.held is None and r.issue not in crowded}
+        whole = [r for r in readings if r.held is not None]
+        whole += issues.again(unread | others, self._sandbox)
+        found = issues.articles_of(whole, crowded)
+        plans = _plans(whole, found, moved, self._records)
+        self._write.files(plans)
+        for plan in plans:
+            report = plan.report()
+            if plan.name in asked:
+                yield report
+            elif report.added or report.updated or report.removed:
+                yield replace(report, unchanged=0)
+
+    def _others(
+        self, readings: Sequence[Reading], moved: Mapping[str, str]
+    ) -> tuple[set[str], set[str]]:
+        """The other pages of the issues that some files are or were of; issues of too many."""
+        names = {*moved, *moved.values()}
+        touched = {r.issue for r in readings} | {self._records.ledger.issue_of(n) for n in names}
+        others, crowded = set[str](), set[str]()
+        for issue in touched - {""}:
+            known = set(self._records.ledger.pages_of(issue, issues.MOST + 1))
+            if len(known.union(r.name for r in readings if r.issue == issue)) > issues.MOST:
+                crowded.add(issue)
+            else:
+                others |= known - names
+        return others, crowded
 
 
 def _walk(places: Sequence[Place]) -> tuple[list[str], list[FileReport]]:
@@ -314,47 +383,39 @@ def _printable(name: str) -> str:
     return name.encode(errors="replace").decode()
 
 
-def _read_sheet(
-    sheet: Sheet,
-    ledger: _Ledger,
+def _plans(
+    readings: Sequence[Reading],
+    found: Mapping[str, list[Article]],
+    moved: Mapping[str, str],
     records: Records,
-    sandbox: Sandbox,
-    write: "_Writer | _Preview",
-) -> FileReport:
-    """Reads a file unless it is unchanged; gives what became of it."""
-    name = sheet.name
-    if name != _printable(name):
-        error = f"{_printable(name)} has a name that is not UTF-8; rename it."
-        return FileReport(_printable(name), error=error)
-    digest = "" if sheet.error else sha256(sheet.content).hexdigest()
-    if digest and ledger.digests.get(name) == digest:
-        return FileReport(name, unchanged=len(dict(records.ledger.articles_of(name))))
-    try:
-        articles = _once(readers.articles_of(sheet, sandbox))
-    except UnreadableFile as exc:
-        return FileReport(name, error=str(exc))
-    plan = _plan(name, digest, articles, ledger.moved_from(name, digest), records)
-    write.file(plan)
-    return plan.report()
-
-
-def _plan(
-    name: str, digest: str, articles: Sequence[Article], moved_from: str, records: Records
-) -> _Plan:
-    changed = tuple(article for article in articles if not _is_recorded(article, records))
-    paths = [name, moved_from]
-    before = {id_ for path in paths for id_, _ in records.ledger.articles_of(path)}
-    lost = before - {article.article_id for article in articles}
-    lost -= records.ledger.elsewhere(lost, paths)
-    return _Plan(
-        name,
-        digest,
-        articles=tuple(articles),
-        changed=changed,
-        new=tuple(a for a in changed if records.find(a.article_id) is None),
-        gone=tuple(records.article(article_id) for article_id in sorted(lost)),
-        moved_from=moved_from,
-    )
+) -> list[_Plan]:
+    """What files ask for that are written together."""
+    paths = [*(reading.name for reading in readings), *filter(None, moved.values())]
+    kept = {article.article_id for articles in found.values() for article in articles}
+    plans: list[_Plan] = []
+    written = set[str]()
+    for reading in readings:
+        articles, moved_from = tuple(found[reading.name]), moved.get(reading.name, "")
+        changed = tuple(article for article in articles if not _is_recorded(article, records))
+        changed = tuple(article for article in changed if article.article_id not in written)
+        written |= {article.article_id for article in changed}
+        before = (records.ledger.articles_of(path) for path in (reading.name, moved_from))
+        lost = {id_ for rows in before for id_, _ in rows} - kept
+        lost -= records.ledger.elsewhere(lost, paths)
+        kept |= lost  # of the first that loses it
+        plans.append(
+            _Plan(
+                reading.name,
+                reading.digest,
+                articles=articles,
+                changed=changed,
+                new=tuple(a for a in changed if records.find(a.article_id) is None),
+                gone=tuple(records.article(article_id) for article_id in sorted(lost)),
+                moved_from=moved_from,
+                issue=reading.issue,
+            )
+        )
+    return plans
 
 
 def _replaced(gone: Sequence[Article], new: Sequence[Article]) -> int:
@@ -367,11 +428,6 @@ def _replaced(gone: Sequence[Article], new: Sequence[Article]) -> int:
                 found += 1
                 break
     return found
-
-
-def _once(articles: Sequence[Article]) -> list[Article]:
-    """A page may print an article twice; it is kept once."""
-    return list({article.article_id: article for article in articles}.values())
 
 
 def _is_recorded(article: Article, records: Records) -> bool:
@@ -391,47 +447,6 @@ def _is_recorded(article: Article, records: Records) -> bool:
     return here == article
 
 
-def _sync(
-    places: Sequence[Place], records: Records, write: "_Writer | _Preview"
-) -> Iterator[FileReport]:
-    """Takes files out of the ledger that are gone from the given folders.
-
-    A folder that is away itself says nothing about its files: it may be a disk that isn't mounted.
-    """
-    paths = [Path(place) for place in places if not web.is_url(str(place))]
-    roots = [Path(os.path.realpath(path)) for path in paths if not _is_gone(path)]
-    names = [name for name in records.ledger.files() if not web.is_url(name)]
-    under = [n for n in names if any(Path(n).is_relative_to(root) for root in roots)]
-    gone = [name for name in under if name not in write.moved and _is_gone(Path(name))]
-    yield from _take_out(gone, records, write)
-
-
-def _take_out(
-    names: Sequence[str], records: Records, write: "_Writer | _Preview"
-) -> Iterator[FileReport]:
-    """Takes files out of the ledger, with the articles that stand in no other."""
-    for name in names:
-        plan = _plan(name, "", [], "", records)
-        write.file(plan)
-        yield FileReport(name, removed=len(plan.gone))
-
-
-def _is_gone(path: Path) -> bool:
-    """Whether nothing is there; what may not be looked at isn't gone.
-
-    Nor is what lies in an archive that is there: reading the archive says what became of it.
-    """
-    try:
-        path.stat()
-    except FileNotFoundError:
-        return True
-    except NotADirectoryError:
-        return not any(parent.is_file() for parent in path.parents)
-    except OSError:
-        return False
-    return False
-
-
 # --- doing it ------------------------------------------------------------------------------------
 
 
@@ -441,8 +456,8 @@ class _Preview:
 
     moved: set[str] = field(default_factory=set)
 
-    def file(self, plan: _Plan) -> None:
-        self.moved.add(plan.moved_from)
+    def files(self, plans: Sequence[_Plan]) -> None:
+        self.moved.update(plan.moved_from for plan in plans)
 
 
 @dataclass(frozen=True, slots=True)
@@ -454,27 +469,30 @@ class _Writer:
     watcher: Watcher
     moved: frozenset[str] = frozenset()
 
-    def file(self, plan: _Plan) -> None:
-        """Records the articles that changed, then the file."""
-        leaving = {article.article_id for article in plan.gone}
-        for passages in recording.record(plan.changed, leaving, self.records, self.embedder):
+    def files(self, plans: Sequence[_Plan]) -> None:
+        """Records the articles that changed, then the files, all of them or none."""
+        leaving = {article.article_id for plan in plans for article in plan.gone}
+        changed = {article.article_id: article for plan in plans for article in plan.changed}
+        found = recording.record(list(changed.values()), leaving, self.records, self.embedder)
+        for passages in found:
             self.watcher.step("passages", passages, 0)
-        self._put(plan)
+        with self.records.change():
+            for plan in plans:
+                self._put(plan)
+            for article_id in sorted(leaving):
+                self.records.remove_article(article_id)
 
     def _put(self, plan: _Plan) -> None:
-        """Writes the ledger, and takes out what is in no file any more."""
+        """Writes a file into the ledger, or takes it out."""
         ledger = self.records.ledger
-        with self.records.change():
-            if plan.moved_from:
-                ledger.remove_file(plan.moved_from)
-                for article in plan.articles:  # the source may be the file's name
-                    self.records.put_article(article)
-            if plan.digest:
-                ledger.put_file(plan.name, plan.digest, plan.articles)
-            else:
-                ledger.remove_file(plan.name)
-            for article in plan.gone:
-                self.records.remove_article(article.article_id)
+        if plan.moved_from:
+            ledger.remove_file(plan.moved_from)
+            for article in plan.articles:  # the source may be the file's name
+                self.records.put_article(article)
+        if plan.digest:
+            ledger.put_file(plan.name, plan.digest, plan.articles, plan.issue)
+        else:
+            ledger.remove_file(plan.name)
 
 
 def _remove(ids: Iterable[str], records: Records) -> None:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Collection, Sequence
 
 from rag.database import LISTED, Database, translated
-from rag.types import Article, Printing
+from rag.types import Article, Fragment, Printing
 
 
 class Ledger:
@@ -43,7 +43,25 @@ class Ledger:
             ).fetchall()
         return {id_ for (id_,) in rows}
 
-    def put_file(self, path: str, digest: str, articles: Sequence[Article]) -> None:
+    def issue_of(self, path: str) -> str:
+        """The issue that a file is a page of, "" where none is known."""
+        with translated():
+            row = self._database.now.execute(
+                "SELECT issue FROM issues WHERE path = ?", (path,)
+            ).fetchone()
+        return str(row[0]) if row else ""
+
+    def pages_of(self, issue: str, limit: int) -> list[str]:
+        """The files that are pages of an issue, up to `limit`, by name."""
+        with translated():
+            rows = self._database.now.execute(
+                "SELECT path FROM issues WHERE issue = ? ORDER BY path LIMIT ?", (issue, limit)
+            ).fetchall()
+        return [path for (path,) in rows]
+
+    def put_file(
+        self, path: str, digest: str, articles: Sequence[Article], issue: str = ""
+    ) -> None:
         """Writes a file into the ledger, with the articles that it holds."""
         db = self._database.now
         db.execute("DELETE FROM files WHERE path = ?", (path,))
@@ -51,10 +69,12 @@ class Ledger:
         db.executemany(
             "INSERT INTO placements VALUES (?, ?, ?, ?)",
             [
-                (path, i, a.article_id, json.dumps([(f.start, f.end) for f in a.fragments]))
+                (path, i, a.article_id, json.dumps([_listed(f) for f in a.fragments]))
                 for i, a in enumerate(articles)
             ],
         )
+        if issue:
+            db.execute("INSERT INTO issues VALUES (?, ?)", (path, issue))
 
     def remove_file(self, path: str) -> None:
         """Takes a file out of the ledger; its articles stay until they are removed themselves."""
@@ -131,3 +151,9 @@ class Ledger:
     def _ids(self, query: str) -> list[str]:
         with translated():
             return [id_ for (id_,) in self._database.now.execute(query)]
+
+
+def _listed(fragment: Fragment) -> tuple[int | str, ...]:
+    """A fragment as the ledger has it: the file only where it is another."""
+    where = (fragment.path,) if fragment.path else ()
+    return (fragment.start, fragment.end, *where)

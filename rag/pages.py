@@ -1,14 +1,15 @@
 """Page text -> Articles: lines become blocks, blocks get roles, cut and displaced bodies rejoin.
 
-Four steps, each a pure function over the whole page:
+Five steps, each a pure function over the whole page, or over the pages of an issue:
 
 1. `blocks.blocks_of`: lines; hard-wrapped ones are put together, jump marks are taken off.
 2. `roles.roles_of`: every block is a header, kicker, title, subtitle, byline, sub-heading, body or
    furniture, by its cues (`cues.py`) and what is usual on the page (`habits.habits_of`).
 3. `stitching.linked`: sections, and which body block goes on from which (`seams.py`).
-4. `_article`, here: chains of blocks become Articles.
+4. `across.links_across`: loose fragments go on from open ends on other pages of the issue.
+5. `_article`, here: chains of blocks become Articles.
 
-Does not cover tables, several pages of one issue, or text whose columns are interleaved by line.
+Does not cover tables, or text whose columns are interleaved by line.
 """
 
 import hashlib
@@ -18,15 +19,43 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
 
+from rag.layout.across import links_across
 from rag.layout.blocks import DATE, PAPER, UNSEEN, Block, blocks_of, joined
 from rag.layout.habits import DASH, habits_of
 from rag.layout.roles import HEADING, TRANSPARENT, Role, roles_of
 from rag.layout.stitching import LOOSE, Section, linked
 from rag.types import Article, Fragment
 
+_MAX_CHARS = 60_000  # what is longer is no single page, and is joined with no other
 _OPENER_BYLINE = re.compile(
     r"[（(]\s*((?:本报|本刊|新华社)?(?:见习|实习|特约|首席)?(?:记者|通讯员)[^）)\n]{1,40})[）)]"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page as it was read: its blocks, what each is, and which goes on from which.
+
+    `paper` and `day` are what the page names as its own, "" where it doesn't.
+    """
+
+    text: str
+    name: str
+    path: str
+    blocks: Sequence[Block]
+    roles: Sequence[Role]
+    sections: Sequence[Section]
+    links: dict[int, int]
+    paper: str
+    day: str
+
+    @property
+    def issue(self) -> str:
+        """The same for pages of one issue: of one paper, day and folder; "" where none is told."""
+        folder, _, file = self.path.replace("\\", "/").rpartition("/")
+        day = self.day or first_day([file, folder.rpartition("/")[2]])
+        is_page = day and len(self.text) < _MAX_CHARS and "://" not in folder
+        return "\0".join((folder, self.paper, day)) if is_page else ""
 
 
 def articles_of(text: str, *, name: str, path: str = "") -> tuple[Article, ...]:
@@ -35,28 +64,64 @@ def articles_of(text: str, *, name: str, path: str = "") -> tuple[Article, ...]:
     `name` is the file's, the source where the page names no newspaper. `fragments` are ranges of
     `text`; put together without white space they are the article's text without white space.
     """
+    return articles_of_issue([read(text, name=name, path=path)])[0]
+
+
+def read(text: str, *, name: str, path: str = "") -> Page:
+    """A page, read by itself."""
     blocks = blocks_of(text)
     if not blocks:
-        return ()
+        return Page(text, name, path, (), (), (), {}, "", "")
     habits = habits_of(text, blocks)
     roles = roles_of(blocks, habits)
     sections, links = linked(blocks, roles, habits)
     furniture = [b.text for b, role in zip(blocks, roles, strict=True) if role in TRANSPARENT]
-    issue = _Issue(_paper(furniture) or name, first_day(furniture), path, text)
-    return tuple(
-        _article(heading, items, links, blocks, roles, issue)
-        for heading, items in _threads(sections, links)
-    )
+    paper, day = _paper(furniture), first_day(furniture)
+    return Page(text, name, path, blocks, roles, sections, links, paper, day)
+
+
+def articles_of_issue(pages: Sequence[Page]) -> list[tuple[Article, ...]]:
+    """The articles of each page; a tail on another page is joined to its head, and is with it.
+
+    Its fragments there say in which file they are.
+    """
+    issue = _together(pages)
+    threads = _threads(issue.sections, issue.links)
+    if len(pages) > 1:
+        lines = [Section(tuple(heading), tuple(items), frozenset()) for heading, items in threads]
+        habits = habits_of("\n".join(page.text for page in pages), issue.blocks)
+        across = links_across(issue.blocks, issue.roles, lines, issue.links, issue.page_of, habits)
+        issue.links.update(across)
+        threads = _threads(issue.sections, issue.links) if across else threads
+    found: list[list[Article]] = [[] for _ in pages]
+    for heading, items in threads:
+        number = issue.page_of[(*heading, *items)[0]]
+        found[number].append(_article(heading, items, issue, pages[number]))
+    return [tuple(articles) for articles in found]
 
 
 @dataclass(frozen=True, slots=True)
 class _Issue:
-    """What a page says of all its articles, and its text."""
+    """Pages one behind the other: their blocks, and which page each is on."""
 
-    source: str
-    date: str
-    path: str
-    text: str
+    blocks: list[Block]
+    roles: list[Role]
+    sections: list[Section]
+    links: dict[int, int]
+    page_of: list[int]
+    pages: Sequence[Page]
+
+
+def _together(pages: Sequence[Page]) -> _Issue:
+    issue = _Issue([], [], [], {}, [], pages)
+    for number, page in enumerate(pages):
+        at = len(issue.blocks)
+        issue.blocks.extend(page.blocks)
+        issue.roles.extend(page.roles)
+        issue.page_of.extend([number] * len(page.blocks))
+        issue.links.update({at + b: LOOSE if a == LOOSE else at + a for b, a in page.links.items()})
+        issue.sections.extend(section.moved(at) for section in page.sections)
+    return issue
 
 
 # --- threads of blocks ---------------------------------------------------------------------------
@@ -109,21 +174,15 @@ def _thread(
 # --- articles ------------------------------------------------------------------------------------
 
 
-def _article(
-    heading: Sequence[int],
-    items: Sequence[int],
-    links: dict[int, int],
-    blocks: Sequence[Block],
-    roles: Sequence[Role],
-    issue: _Issue,
-) -> Article:
+def _article(heading: Sequence[int], items: Sequence[int], issue: _Issue, page: Page) -> Article:
     """The article of a heading and its body; a heading without body is kept as text."""
     if not items:
         heading, items = (), heading
+    blocks, roles = issue.blocks, issue.roles
     words = {role: [blocks[i].text for i in heading if roles[i] is role] for role in HEADING}
     title = " ".join(words[Role.TITLE])
-    text = _text(items, links, blocks)
-    day = issue.date or _dateline(text)
+    text = _text(items, issue.links, blocks)
+    day = page.day or _dateline(text)
     subtitles = [DASH.sub("", line, count=1) for line in words[Role.SUBTITLE]]
     return Article(
         article_id=article_id(title, day, text),
@@ -132,9 +191,9 @@ def _article(
         subtitle=" ".join(words[Role.KICKER] + subtitles),
         byline=" ".join(words[Role.BYLINE]) or _opener_byline(text),
         date=day,
-        source=issue.source,
-        path=issue.path,
-        fragments=tuple(_fragments(issue.text, (blocks[i] for i in items))),
+        source=page.paper or page.name,
+        path=page.path,
+        fragments=tuple(_fragments(items, issue, page)),
     )
 
 
@@ -165,16 +224,18 @@ def _rejoined(pieces: Sequence[str]) -> str:
     return "".join(text)
 
 
-def _fragments(page: str, blocks: Iterable[Block]) -> Iterator[Fragment]:
+def _fragments(items: Iterable[int], issue: _Issue, home: Page) -> Iterator[Fragment]:
     """The blocks' ranges, without the characters that are in no text."""
-    for block in blocks:
+    for i in items:
+        block, page = issue.blocks[i], issue.pages[issue.page_of[i]]
+        path = "" if page is home else page.path
         start = block.start
-        for unseen in UNSEEN.finditer(page, block.start, block.end):
+        for unseen in UNSEEN.finditer(page.text, block.start, block.end):
             if unseen.start() > start:
-                yield Fragment(start, unseen.start())
+                yield Fragment(start, unseen.start(), path)
             start = unseen.end()
         if block.end > start:
-            yield Fragment(start, block.end)
+            yield Fragment(start, block.end, path)
 
 
 # --- what the page and the opener say ------------------------------------------------------------

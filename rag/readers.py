@@ -18,10 +18,12 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
+from rag import pages
 from rag.errors import UnreadableFile
 from rag.formats import document, encodings, from_zip, web
 from rag.formats.document import Document
 from rag.formats.sandbox import Sandbox
+from rag.pages import Page
 from rag.types import Article, Fragment
 
 MAX_BYTES = 20 * 1024 * 1024
@@ -101,7 +103,17 @@ def read_page(path: Path, sandbox: Sandbox | None = None) -> str:
 
 
 def articles_of(sheet: Sheet, sandbox: Sandbox) -> list[Article]:
-    """The articles of a sheet, at least one.
+    """The articles of a sheet by itself, at least one.
+
+    Raises:
+        UnreadableFile: in one sentence that names the sheet.
+    """
+    found = read(sheet, sandbox)
+    return list(pages.articles_of_issue([found])[0]) if isinstance(found, Page) else found
+
+
+def read(sheet: Sheet, sandbox: Sandbox) -> Page | list[Article]:
+    """The page that a sheet holds, which may go on in others, or its articles, at least one.
 
     Raises:
         UnreadableFile: in one sentence that names the sheet.
@@ -114,10 +126,10 @@ def articles_of(sheet: Sheet, sandbox: Sandbox) -> list[Article]:
             raise UnreadableFile(
                 f"has over {MAX_CHARS:,} characters or {MAX_LINES:,} lines; split it into pages."
             )
-        articles = document.articles_of(found, name=sheet.title, path=sheet.name)
-        if not articles:
+        held = document.read(found, name=sheet.title, path=sheet.name)
+        if not (held.sections if isinstance(held, Page) else held):
             raise UnreadableFile("holds no article; give a file with a newspaper page's text.")
-        return articles
+        return held
 
 
 @contextlib.contextmanager

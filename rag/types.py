@@ -12,10 +12,14 @@ Reason = Literal["not_in_articles", "off_topic", "entity_not_found", "too_vague"
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """A range of a page file's text that an article was built from."""
+    """A range of a page file's text that an article was built from.
+
+    `path` names the file where it isn't the article's own: another page of the issue.
+    """
 
     start: int
     end: int
+    path: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,8 +151,12 @@ def start_ingest(home: Path, *paths: Path) -> "subprocess.Popen[str]":
 
 
 def write_mixed(folder: Path, files: int = 30) -> Path:
-    """Files of several kinds, some articles printed in two of them, some pages in an archive."""
+    """Files of several kinds, some articles printed in two of them, some pages in an archive.
+
+    Two pages are of one issue, and an article of the first ends on the second.
+    """
     folder.mkdir()
+    write_issue(folder / "issue")
     for i in range(files):
         rows = [article(5 * i + j) for j in range(5)]
         if i % 4 == 3:
@@ -165,6 +169,19 @@ def write_mixed(folder: Path, files: int = 30) -> Path:
         f"<html><title>第2000篇</title><body><h1>第2000篇</h1><p>{prose(2_000)}</p></body></html>",
         encoding="utf-8",
     )
+    return folder
+
+
+def write_issue(folder: Path) -> Path:
+    """Pages 1 and 3 of an issue; what stops in mid-sentence on one goes on on the other."""
+    folder.mkdir()
+    day = "青石日报 2024年3月5日 星期二 "
+    cut = prose(3_000).index("养老") + 1
+    head, tail = prose(3_000)[:cut], prose(3_000)[cut:]
+    first = (f"{day}第1版", "八座便民桥连起柳河两岸", f"{head}（下转第3版）")
+    third = (f"{day}第3版", f"（上接第1版）{tail}", "新馆开门迎客", prose(3_001))
+    for name, blocks in (("1.txt", first), ("3.txt", third)):
+        (folder / name).write_text("\n\n".join(blocks) + "\n", encoding="utf-8")
     return folder
 
 

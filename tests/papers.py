@@ -164,9 +164,16 @@ def printed(
     style: Style,
     *,
     stranger: PageArticle | None = None,
+    stranger_at: int | None = None,
+    away: tuple[int, str] | None = None,
+    marks: tuple[str, str] = ("", ""),
     tails: Sequence[int] = _TAILS,
 ) -> Paper:
-    """A page of these articles, drawn at random; of the stranger it has a tail only."""
+    """A page of these articles, drawn at random; of the stranger it has a tail only.
+
+    Where that begins may be given. `away` are the number of an article that goes on on another
+    page and the words after which it does; `marks` are put to its end and to the stranger.
+    """
     mood = _mood(rng)
     articles = [
         _dressed(_shortened(article, rng) if rng.random() < mood.short else article, rng, mood)
@@ -177,26 +184,44 @@ def printed(
     if style.english:
         articles = [_inenglish(article, rng) for article in articles]
     torn = _torn(articles, rng, tails) if mood.torn else {}
+    if away is not None:
+        number, words = away
+        text, _, rest = articles[number].text.partition(words)
+        articles[number] = replace(articles[number], text=text + words if rest else text)
+        torn.pop(number, None)
     lost = rng.choice(list(torn)) if torn and rng.random() < 0.06 else None
     if lost is not None:  # its tail is on another page
         article = articles[lost]
         articles[lost] = replace(article, text=article.text[: torn.pop(lost)])
-    groups = [_group(n, article, torn.get(n), rng, mood) for n, article in enumerate(articles)]
+    alone = away is None and stranger_at is None  # else marks are for other pages
+    groups = [
+        _group(n, article, torn.get(n), rng, mood, alone) for n, article in enumerate(articles)
+    ]
+    if away is not None and articles[away[0]].text.endswith(away[1]):
+        _mark_last(groups[away[0]], marks[0])
     for number, at in torn.items():
         tail = _pieces(number, articles[number].text, at, None, rng, mood.cut)
         if rng.random() < 0.2:
             tail.insert(0, Piece(column(rng), "HEADER", apart=True))
-        elif rng.random() < 0.1:
+        elif rng.random() < 0.1 and alone:
             tail[0] = replace(tail[0], text=f"（上接第{rng.randint(1, 4)}版）{tail[0].text}")
         own = next(i for i, group in enumerate(groups) if any(p.owner == number for p in group))
         slots = [slot for slot in range(len(groups) + 1) if slot != own + 1]
         groups.insert(rng.choice(slots), tail)
     if stranger is not None:
-        at = rng.choice([o for o in _cuts(stranger.text) if o > len(stranger.text) // 3])
+        late = [o for o in cuts(stranger.text) if o > len(stranger.text) // 3]
+        at = rng.choice(late) if stranger_at is None else stranger_at
         tail = _pieces(STRANGER, stranger.text, at, None, rng, mood.cut)
+        tail[0] = replace(tail[0], text=marks[1] + tail[0].text)
         groups.insert(rng.randint(0, len(groups)), tail)
     pieces = [piece for group in groups for piece in group]
     return _set(_furnished(pieces, rng, mood), articles, torn, style)
+
+
+def _mark_last(group: list[Piece], mark: str) -> None:
+    """Puts a mark behind the last block of an article."""
+    last = max(i for i, piece in enumerate(group) if piece.owner is not None)
+    group[last] = replace(group[last], text=group[last].text + mark)
 
 
 def _torn(articles: Sequence[PageArticle], rng: Random, tails: Sequence[int]) -> dict[int, int]:
@@ -205,13 +230,13 @@ def _torn(articles: Sequence[PageArticle], rng: Random, tails: Sequence[int]) ->
     torn: dict[int, int] = {}
     for number in rng.sample(range(len(articles)), wanted):
         text = articles[number].text
-        offsets = [o for o in _cuts(text) if len(text) // 4 < o < len(text) - 25]
+        offsets = [o for o in cuts(text) if len(text) // 4 < o < len(text) - 25]
         if offsets:
             torn[number] = rng.choice(offsets)
     return torn
 
 
-def _cuts(text: str) -> list[int]:
+def cuts(text: str) -> list[int]:
     """Where a column may end; half-width marks are like full-width ones."""
     offsets = [o for o in mid_sentence_offsets(text) if "\n" not in text[o - 2 : o + 2]]
     if text.isascii():
@@ -312,7 +337,7 @@ def _in_half_width(article: PageArticle) -> PageArticle:
 
 
 def _group(
-    number: int, article: PageArticle, torn: int | None, rng: Random, mood: Mood
+    number: int, article: PageArticle, torn: int | None, rng: Random, mood: Mood, alone: bool
 ) -> list[Piece]:
     """Column name, heading and the body down to where it is torn."""
     heading = _heading(article, rng, mood)
@@ -320,7 +345,7 @@ def _group(
     if rng.random() < mood.captions:
         caption = Piece(drawn("caption", rng, article.text), "FURNITURE")
         body.insert(rng.randint(0, len(body)), caption)
-    if torn is not None and rng.random() < 0.1:
+    if torn is not None and rng.random() < 0.1 and alone:
         body[-1] = replace(body[-1], text=body[-1].text + f"（下转第{rng.randint(2, 8)}版）")
     if rng.random() < mood.columns:
         heading.insert(0, Piece(column(rng), "HEADER", apart=True))
@@ -363,7 +388,7 @@ def _pieces(
 ) -> list[Piece]:
     """The paragraphs of `text[start:end]`, some cut in mid-sentence by a column end."""
     end = len(text) if end is None else end
-    possible = set(_cuts(text))
+    possible = set(cuts(text))
     pieces: list[Piece] = []
     at = start
     for line in text[start:end].split("\n"):

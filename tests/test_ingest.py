@@ -583,7 +583,7 @@ def _killed_rounds(tmp_path: Path, rounds: int, seed: int) -> None:
     clean = Home.at(tmp_path / "clean")
     clean.ingest(folder)
     report = home.ingest(folder)
-    assert report.articles == 157
+    assert report.articles == 158
     assert home.state() == clean.state()
     assert home.nearest(prose(1_003)[:80]) == clean.nearest(prose(1_003)[:80])
     assert any(article.also_in for article in home.records.articles("", 999))

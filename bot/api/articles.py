@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from hashlib import sha256
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
@@ -128,5 +128,10 @@ def _writing(made: APIRouter, door: Door) -> None:
 
 
 def _public(article: Mapping[str, object]) -> dict[str, Any]:
-    """Without the path, which tells where this server keeps its files."""
-    return {name: value for name, value in article.items() if name != "path"}
+    """Without paths, which tell where this server keeps its files.
+
+    Of an article that goes on on another page, the fragments are those of its first.
+    """
+    own = [part for part in cast("list[Any]", article["fragments"]) if "path" not in part]
+    kept = {name: value for name, value in article.items() if name != "path"}
+    return kept | {"fragments": own}

@@ -50,11 +50,14 @@ def plain(text: str) -> Document:
     return Document(tuple(Line(line) for line in text.split("\n")))
 
 
-def articles_of(document: Document, *, name: str, path: str) -> list[Article]:
-    """The articles of a document, in its order; `name` is the source where it names none."""
+def read(document: Document, *, name: str, path: str) -> pages.Page | list[Article]:
+    """The page that a document is, or its articles in its order where its headings tell them.
+
+    `name` is the source where it names none.
+    """
     level = _title_level(document.lines)
     if not level:
-        return list(pages.articles_of(document.text, name=name, path=path))
+        return pages.read(document.text, name=name, path=path)
     starts = [i for i, line in enumerate(document.lines) if line.level == level]
     front = document.lines[: starts[0]]
     masthead = "\n".join(line.text for line in front)

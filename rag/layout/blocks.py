@@ -248,7 +248,21 @@ def blocks_of(page: str) -> list[Block]:
             groups[-1].append(line)
         else:
             groups.append([line])
-    return [block for group in groups if (block := _block(group)).text]
+    return _with_jumps([_block(group) for group in groups])
+
+
+def _with_jumps(blocks: Sequence[Block]) -> list[Block]:
+    """The blocks with text; a jump mark in a line of its own is the next or the last block's."""
+    found: list[Block] = []
+    jumps_in = False
+    for block in blocks:
+        if block.text:
+            found.append(replace(block, jump_in=True) if jumps_in else block)
+            jumps_in = False
+        elif block.jump_out and found:
+            found[-1] = replace(found[-1], jump_out=True)
+        jumps_in = jumps_in or (block.jump_in and not block.text)
+    return found
 
 
 def _block(group: Sequence[_Line]) -> Block:

@@ -43,6 +43,14 @@ class Section:
     items: tuple[int, ...]
     after_header: frozenset[int]  # items with a header right before them
 
+    def moved(self, by: int) -> "Section":
+        """The same section where its blocks stand behind so many others."""
+        return Section(
+            tuple(i + by for i in self.heading),
+            tuple(i + by for i in self.items),
+            frozenset(i + by for i in self.after_header),
+        )
+
 
 def linked(
     blocks: Sequence[Block], roles: Sequence[Role], habits: Habits
@@ -114,11 +122,11 @@ def _links(
         pairs = [(view.before.get(q), q) for q in tails]
         return {q: p for p, q in pairs if p in view.ends and view.gain(p, q) > 0}
     chosen = {tails[j]: heads[i] for i, j in _assigned(view, heads, tails)}
-    strays = (q for q in tails if q not in chosen and view.stays(q) < 0)
+    strays = (q for q in tails if q not in chosen and (view.stays(q) < 0 or blocks[q].jump_in))
     return chosen | dict.fromkeys(strays, LOOSE)
 
 
-def _is_open(block: Block) -> bool:
+def is_open(block: Block) -> bool:
     """Whether a body block stops before its sentence or quotation does."""
     last = block.core[-1:]
     return block.jump_out or bool(block.unclosed) or not (block.ends or last in "：:")
@@ -172,10 +180,15 @@ class View:
         roles: Sequence[Role],
         sections: Sequence[Section],
         habits: Habits,
+        ends: tuple[Sequence[int], Sequence[int]] | None = None,
     ) -> None:
+        """Of all open ends and tails, or of those given as `ends`."""
         self.blocks, self.sections, self.habits = blocks, sections, habits
-        bodies = (i for section in sections for i in section.items if roles[i] is Role.BODY)
-        self.heads = [i for i in bodies if _is_open(blocks[i])]
+        if ends is None:
+            bodies = (i for section in sections for i in section.items if roles[i] is Role.BODY)
+            tails = (i for section in sections for i in _possible_tails(section, blocks, roles))
+            ends = [i for i in bodies if is_open(blocks[i])], list(tails)
+        self.heads = ends[0]
         self.telling = _telling(blocks, sections)
         self.home: dict[int, int] = {}
         self.place: dict[int, int] = {}
@@ -183,12 +196,11 @@ class View:
         self.before = {b: a for section in sections for a, b in pairwise(section.items)}
         for number, section in enumerate(sections):
             self._enter(number, section)
-        tails = (i for section in sections for i in _possible_tails(section, blocks, roles))
         self.votes = _votes(blocks, sections, self.telling)
         self.voters = {q: votes.total() for q, votes in self.votes.items()}
         self.size = [sum(map(len, (self.telling[i] for i in s.items))) for s in sections]
         self.whole = max(1, sum(self.size))
-        self.tails = {item: self._tail(item) for item in tails}
+        self.tails = {item: self._tail(item) for item in ends[1]}
         self.ends = {p: self._end(p) for p in self.heads}
         self.after = {a: b for b, a in self.before.items()}
         self._stays: dict[int, float] = {}
@@ -245,7 +257,7 @@ class View:
         cues["host, like"] = self._likeness(q, self.home[q])
         cues["host, near"] = len(near & self.terms[previous]) / max(8, len(near))
         cues["host, above"] = len(own & above) / max(8, min(len(own), len(above)))
-        if _is_open(self.blocks[previous]):
+        if is_open(self.blocks[previous]):
             cues["open above"] = 1.0
         return cues
 
@@ -258,7 +270,9 @@ class View:
 
     def possible(self, p: int, q: int) -> bool:
         """Whether the block q might go on from p."""
-        return p != q and not (self.home[p] == self.home[q] and q < p)
+        is_back = self.home[p] == self.home[q] and q < p
+        jumps = self.blocks[p].jump_out and self.before.get(q) == p
+        return not (p == q or is_back or jumps)
 
     def cues(self, p: int, q: int) -> Cues:
         """The cues that q goes on from p, named by how they stand to each other."""
@@ -445,9 +459,13 @@ def _assigned(view: View, heads: Sequence[int], tails: Sequence[int]) -> list[tu
     """The (head, tail) places, at most one for each, of the greatest sum of scores."""
     if not heads or not tails:
         return []
+    return assigned(view.gains(heads, tails))
+
+
+def assigned(gains: Scores) -> list[tuple[int, int]]:
+    """The (row, column) places, at most one for each, of the greatest sum of positive gains."""
     from scipy.optimize import linear_sum_assignment
 
-    gains = view.gains(heads, tails)
     rows, columns = linear_sum_assignment(np.maximum(gains, 0.0), maximize=True)
     pairs = zip(rows.tolist(), columns.tolist(), strict=True)
     return [(row, column) for row, column in pairs if gains[row, column] > 0]

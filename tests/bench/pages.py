@@ -15,6 +15,7 @@ from pathlib import Path
 from random import Random
 
 from pagemaker import PageArticle
+from paper_issues import IssueScore, made
 from papers import Score, measured, own_articles, papers
 from rag import pages
 
@@ -56,10 +57,23 @@ def show(name: str, pool: Sequence[PageArticle], count: int) -> None:
         print(f"{name:14}{style:26}{score}")
 
 
+def show_issues(pool: Sequence[PageArticle], count: int) -> None:
+    """One line of how tails on other pages come home."""
+    score = IssueScore()
+    for issue in made(pool, range(count)):
+        read = [
+            pages.read(paper.text, name="page.txt", path=f"in/{number}.txt")
+            for number, paper in enumerate(issue.pages)
+        ]
+        score.add(issue, pages.articles_of_issue(read))
+    print(f"{'issues':40}{score}")
+
+
 def main() -> None:
     """Prints all figures; the number of pages may be given."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 105
     show("own", own_articles("fit", "sample"), count)
+    show_issues(own_articles("fit", "sample"), count // 3)
     if SHARED.is_file():
         show("encyclopaedia", encyclopaedia(), count)
     if SEED.is_file():
