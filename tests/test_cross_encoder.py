@@ -16,6 +16,7 @@ from rag.errors import ModelUnavailable
 from rag.types import Question
 
 BRIDGE, LIFT = "永安桥今年要加宽。", "北门小区要装两部电梯。"
+ASKED = "今年有什么安排？"
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +53,9 @@ def _write(made: Path, labels: int) -> None:
 
 def _teach(model: BertForSequenceClassification, tokenizer: PreTrainedTokenizerFast) -> None:
     told = [("什么", "梯"), ("什么", "桥"), ("要装什么？", LIFT), ("要装什么？", BRIDGE)]
+    told += [(ASKED, f"小区新事\n{LIFT}"), (ASKED, f"永安桥加宽\n{BRIDGE}")]
     given = tokenizer([a for a, _ in told], [b for _, b in told], return_tensors="pt", padding=True)
-    wanted = torch.tensor([[1.0], [0.0], [1.0], [0.0]])
+    wanted = torch.tensor([[1.0], [0.0]] * 3)
     steps = torch.optim.AdamW(model.parameters(), lr=3e-3)
     for _ in range(300):
         steps.zero_grad()
@@ -94,7 +96,7 @@ def test_the_passage_that_it_prefers_comes_first(
         )
         app = open_app(settings)
         app.ingest([pages])
-        hits = app.retriever.search(Question("今年有什么安排？", "zh")).hits
+        hits = app.retriever.search(Question(ASKED, "zh")).hits
         found[reranker] = [hit.passage.title for hit in hits]
         app.close()
     assert found[""] == ["永安桥加宽", "小区新事"]
