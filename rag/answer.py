@@ -40,7 +40,6 @@ log = logging.getLogger(__name__)
 EXTRACTIVE = "extractive"
 MAX_TOP_K = 50
 MAX_PARTS = 5  # questions asked at once that are each looked up; more are read as one
-IN_TURN = 0.4  # of the threshold is enough for a follow-up on articles that have just answered
 STREAMS = 32  # answers that come about at the same time where most wait for a language model
 CORES = os.cpu_count() or 1  # where none does: more would only get in each other's way
 
@@ -223,7 +222,7 @@ class Answerer:
         """What is found for a question: for a follow-up, for the reading that is answered best."""
         named = self._retriever.names_in
         if conversation.is_whole(question, named):
-            return self._looked(question, 1.0)
+            return self._looked(question)
         last = self._with_articles(question.turns[-1])
         asked = replace(question, turns=(*question.turns[:-1], last))
         readings = conversation.readings(asked, named)
@@ -231,17 +230,14 @@ class Answerer:
             read = self._retriever.concepts
             if whole := conversation.rewritten(asked, read, self._model, deadline):
                 readings = tuple(dict.fromkeys([*readings, whole]))
-        looks = [
-            self._looked(reading, IN_TURN if reading.article_ids != question.article_ids else 1.0)
-            for reading in readings
-        ]
+        looks = [self._looked(reading) for reading in readings]
         return max(looks, key=partial(_aptness, question))
 
-    def _looked(self, question: Question, lenience: float) -> _Look:
-        """What is found for one reading; `lenience` lowers what counts as an answer."""
+    def _looked(self, question: Question) -> _Look:
+        """What is found for one reading, and whether it answers."""
         seen = looking.look(question, self._retriever, self._records, self._weights.sentence)
         findings, pool, chances = seen.findings, seen.pool, seen.chances
-        verdict = self._judge(question, findings, pool, chances, lenience)
+        verdict = self._judge(question, findings, pool, chances)
         return _Look(findings, seen.articles, pool, chances, seen.search_ms, question, verdict)
 
     def _with_articles(self, turn: Turn) -> Turn:
@@ -267,7 +263,6 @@ class Answerer:
         findings: Findings,
         pool: Sequence[sentences.Candidate],
         chances: Sequence[float],
-        lenience: float,
     ) -> judge.Verdict:
         if judge.small_talk(question):
             return judge.Verdict(0.0, "off_topic")
@@ -275,7 +270,7 @@ class Answerer:
             return judge.Verdict(0.0, "not_in_articles")
         row = judge.features(question, findings, pool, chances)
         (probability,) = weights.logistic(judge.FEATURES, self._weights.judge, row[None, :])
-        return judge.verdict(probability, findings, self._threshold * lenience)
+        return judge.verdict(probability, findings, self._threshold)
 
     def _answer(self, look: _Look, deadline: float) -> Generator[Piece, None, Answer]:
         """The pieces of an answer, then the answer: written if that can be had, else an extract.

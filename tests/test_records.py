@@ -334,7 +334,7 @@ def test_records_of_another_version_are_refused_with_what_to_do(tmp_path: Path) 
 
 def test_records_from_before_filters_and_reprints_get_them(records: Records) -> None:
     put(records, one(1, date="2024-02-01"))
-    for what in ("INDEX articles_to_filter", "TABLE reprints", "TABLE sketches"):
+    for what in ("INDEX articles_to_filter", "TABLE reprints", "TABLE sketches", "TABLE issues"):
         records._db.execute(f"DROP {what}")
     with closing(Records(records.folder)) as again:
         assert again.all_kept(Question("?", "zh", since="2024-01-01"), 9)
