@@ -320,7 +320,7 @@ class Answerer:
         quotes: list[extract.Quote] = []
         articles: dict[str, Article] = {}
         for text in parts:
-            look = self._looked(replace(question, text=text), 1.0)
+            look = self._looked(replace(question, text=text))
             quotes += extract.choose(text, extract.seen(look.pool, look.chances, look.findings))
             articles |= look.articles
         return extract.merged(quotes), articles
