@@ -14,7 +14,7 @@ from rich.table import Table
 from bot import __version__, people
 from bot.keys import Keys
 from bot.settings import PREFIX, Settings
-from embeddings.cross_encoder import CrossEncoder
+from bot.wiring import open_reranker
 from rag import database
 from rag.errors import ModelUnavailable, WenbaoError
 from rag.records import Records
@@ -143,10 +143,10 @@ def _reranker(settings: Settings) -> Check:
     if not settings.reranker:
         return Check("reranker", True, "none: passages are ranked without a cross-encoder")
     try:
-        CrossEncoder(settings.reranker)
-    except (OSError, ValueError, ImportError, RuntimeError) as exc:
-        mend = f"Set {PREFIX}RERANKER to a CrossEncoder with one logit: a folder or hub name."
-        return Check("reranker", False, f"{settings.reranker}: {type(exc).__name__}", mend)
+        open_reranker(settings)
+    except ModelUnavailable as exc:
+        mend = f"Set {PREFIX}RERANKER to a folder or hub name that sentence-transformers can load."
+        return Check("reranker", False, str(exc), mend)
     return Check("reranker", True, settings.reranker)
 
 

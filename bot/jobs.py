@@ -25,7 +25,8 @@ from filelock import FileLock, Timeout
 from bot.people import People
 from rag.database import translated
 from rag.errors import WenbaoError
-from rag.ingest import FileReport, Report, Watcher
+from rag.ingest import Report, Watcher
+from rag.plans import FileReport
 
 log = logging.getLogger(__name__)
 

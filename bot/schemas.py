@@ -11,102 +11,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from bot import __version__
+from bot import __version__, samples
 from rag.types import Article
-
-# ── Examples ────────────────────────────────────────────────────────────────────────────────────
-
-_ARTICLE_ID = "a-7d1f0c2b9e"
-_CITATION: dict[str, Any] = {
-    "n": 1,
-    "article_id": _ARTICLE_ID,
-    "title": "西安市雁塔区政协献策优化营商环境",
-    "date": "2023-06-01",
-    "source": "page.txt",
-    "quote": "委员们建议,要打通数据壁垒",
-    "start": 62,
-    "end": 75,
-    "answer_spans": [[0, 56]],
-    "verified": True,
-    "score": 0.87,
-    "gloss": "",
-    "translated_by": "",
-}
-_PASSAGE: dict[str, Any] = {
-    "passage_id": f"{_ARTICLE_ID}:0",
-    "article_id": _ARTICLE_ID,
-    "title": "西安市雁塔区政协献策优化营商环境",
-    "text": "委员们建议,要打通数据壁垒,各部门真正实现数据互联互通。",
-    "start": 62,
-    "end": 90,
-    "score": 0.91,
-}
-ANSWER: dict[str, Any] = {
-    "question": "what did Yanta district propose?",
-    "language": "en",
-    "answer": "The articles report (in Chinese): 委员们建议,要打通数据壁垒 [1]",
-    "answer_plain": "The articles report (in Chinese): 委员们建议,要打通数据壁垒",
-    "abstained": False,
-    "reason": None,
-    "confidence": 0.93,
-    "mode": "extractive",
-    "model": "extractive",
-    "citations": [_CITATION],
-    "passages": [_PASSAGE],
-    "timings_ms": {"embed": 4, "search": 6, "answer": 3, "total": 13},
-    "note": "",
-    "understood": "",
-    "answer_id": "0b2f6f0e8f6c4f0e9f0a3d1c5b7e9a11",
-}
-EVENT = {
-    "type": "object",
-    "properties": {
-        "event": {"enum": ["passages", "token", "citation", "answer", "error"]},
-        "data": {"type": "string", "contentMediaType": "application/json"},
-    },
-    "required": ["event", "data"],
-}
-STREAM = """event: passages
-data: {"passages":[...]}
-
-event: token
-data: {"text":"..."}
-
-event: citation
-data: {"n":1,...}
-
-event: answer
-data: {...the whole Answer...}
-"""
-
-
-_JOB_ID = "5d0c7a1e4b6f4a0c8e2d9b3f7a6c1e58"
-_TEXT: dict[str, Any] = {
-    "name": "2024-09-13.txt",
-    "text": "书屋开进渔港\n九月十二日，流动书屋停在了渔港码头。",
-}
-_REPORT: dict[str, Any] = {
-    "added": 4,
-    "updated": 0,
-    "unchanged": 0,
-    "removed": 0,
-    "failed": [],
-    "articles": 4,
-    "passages": 31,
-    "seconds": 2.4,
-    "moved": 0,
-}
-_ARTICLE: dict[str, Any] = {
-    "article_id": _ARTICLE_ID,
-    "title": "西安市雁塔区政协献策优化营商环境",
-    "subtitle": "",
-    "byline": "",
-    "date": "2023-06-01",
-    "source": "page.txt",
-    "fragments": [{"start": 0, "end": 412}],
-    "also_in": [],
-}
-
 
 # ── What comes in ───────────────────────────────────────────────────────────────────────────────
 
@@ -154,7 +60,7 @@ Cursor = Annotated[
 ]
 Words = Annotated[Text, Field(max_length=200)]
 Day = Annotated[str, AfterValidator(_day), Field(json_schema_extra={"format": "date"})]
-JobId = Annotated[str, Field(pattern="^[0-9a-f]{32}$", examples=[_JOB_ID])]
+JobId = Annotated[str, Field(pattern="^[0-9a-f]{32}$", examples=[samples.JOB_ID])]
 _A_DAY: dict[str, Any] = {"anyOf": [{"format": "date"}, {"const": ""}]}
 Since = Annotated[
     Text,
@@ -187,7 +93,7 @@ class AskBody(Incoming):
     """A question and how to answer it."""
 
     question: QuestionText = Field(
-        description="In English or Chinese.", examples=[ANSWER["question"]]
+        description="In English or Chinese.", examples=[samples.ANSWER["question"]]
     )
     lang: Literal["auto", "zh", "en"] = Field("auto", description="Language of the answer.")
     top_k: Depth | None = Field(None, description="Passages to draw on.")
@@ -207,7 +113,7 @@ class AskBody(Incoming):
 class SearchBody(Incoming):
     """A question and how many passages to give."""
 
-    question: QuestionText = Field(examples=[ANSWER["question"]])
+    question: QuestionText = Field(examples=[samples.ANSWER["question"]])
     k: Depth = 8
     since: Since = ""
     until: Until = ""
@@ -217,7 +123,7 @@ class SearchBody(Incoming):
 class FeedbackBody(Incoming):
     """A vote on an answer."""
 
-    answer_id: str = Field(pattern="^[0-9a-f]{32}$", examples=[ANSWER["answer_id"]])
+    answer_id: str = Field(pattern="^[0-9a-f]{32}$", examples=[samples.ANSWER["answer_id"]])
     vote: Literal["up", "down"]
     comment: Text = Field("", max_length=2_000, examples=["The year is wrong."])
 
@@ -230,7 +136,7 @@ class TextBody(Incoming):
     )
     text: Text = Field(min_length=1, json_schema_extra={"pattern": HAS_TEXT})
 
-    model_config = ConfigDict(json_schema_extra={"example": _TEXT})
+    model_config = ConfigDict(json_schema_extra={"example": samples.TEXT})
 
 
 UPLOAD: dict[str, Any] = {
@@ -253,7 +159,7 @@ UPLOAD: dict[str, Any] = {
         },
         "application/json": {
             "schema": TextBody.model_json_schema(),
-            "example": _TEXT,
+            "example": samples.TEXT,
         },
     },
 }
@@ -285,7 +191,7 @@ class CitationJson(Outgoing):
         "", description="The model, where `gloss` is a machine's translation of the quote."
     )
 
-    model_config = ConfigDict(title="Citation", json_schema_extra={"example": _CITATION})
+    model_config = ConfigDict(title="Citation", json_schema_extra={"example": samples.CITATION})
 
 
 class PassageJson(Outgoing):
@@ -299,7 +205,7 @@ class PassageJson(Outgoing):
     end: int
     score: float
 
-    model_config = ConfigDict(title="Passage", json_schema_extra={"example": _PASSAGE})
+    model_config = ConfigDict(title="Passage", json_schema_extra={"example": samples.PASSAGE})
 
 
 class AnswerJson(Outgoing):
@@ -321,7 +227,7 @@ class AnswerJson(Outgoing):
     understood: str = Field("", description="The whole question that a follow-up was taken for.")
     answer_id: str = Field("", description="What `/v1/feedback` names it by.")
 
-    model_config = ConfigDict(title="Answer", json_schema_extra={"example": ANSWER})
+    model_config = ConfigDict(title="Answer", json_schema_extra={"example": samples.ANSWER})
 
 
 class FoundJson(Outgoing):
@@ -330,7 +236,7 @@ class FoundJson(Outgoing):
     passages: list[PassageJson]
 
     model_config = ConfigDict(
-        title="Found", json_schema_extra={"example": {"passages": [_PASSAGE]}}
+        title="Found", json_schema_extra={"example": {"passages": [samples.PASSAGE]}}
     )
 
 
@@ -366,7 +272,7 @@ class ArticleJson(Outgoing):
     fragments: list[FragmentJson]
     also_in: list[PrintingJson]
 
-    model_config = ConfigDict(title="Article", json_schema_extra={"example": _ARTICLE})
+    model_config = ConfigDict(title="Article", json_schema_extra={"example": samples.ARTICLE})
 
 
 class WholeArticleJson(ArticleJson):
@@ -376,7 +282,7 @@ class WholeArticleJson(ArticleJson):
 
     model_config = ConfigDict(
         title="WholeArticle",
-        json_schema_extra={"example": {**_ARTICLE, "text": "委员们建议,要打通数据壁垒。"}},
+        json_schema_extra={"example": {**samples.ARTICLE, "text": "委员们建议,要打通数据壁垒。"}},
     )
 
 
@@ -388,7 +294,7 @@ class ArticlesJson(Outgoing):
 
     model_config = ConfigDict(
         title="Articles",
-        json_schema_extra={"example": {"articles": [_ARTICLE], "next_cursor": None}},
+        json_schema_extra={"example": {"articles": [samples.ARTICLE], "next_cursor": None}},
     )
 
 
@@ -397,7 +303,9 @@ class TakenJson(Outgoing):
 
     job_id: str
 
-    model_config = ConfigDict(title="Taken", json_schema_extra={"example": {"job_id": _JOB_ID}})
+    model_config = ConfigDict(
+        title="Taken", json_schema_extra={"example": {"job_id": samples.JOB_ID}}
+    )
 
 
 class FailedJson(Outgoing):
@@ -439,11 +347,11 @@ class JobJson(Outgoing):
         title="Job",
         json_schema_extra={
             "example": {
-                "job_id": _JOB_ID,
+                "job_id": samples.JOB_ID,
                 "state": "done",
                 "files": 1,
                 "files_done": 1,
-                "report": _REPORT,
+                "report": samples.REPORT,
                 "error": None,
             }
         },
@@ -456,7 +364,8 @@ class QuestionsJson(Outgoing):
     questions: list[str]
 
     model_config = ConfigDict(
-        title="Questions", json_schema_extra={"example": {"questions": [ANSWER["question"]]}}
+        title="Questions",
+        json_schema_extra={"example": {"questions": [samples.ANSWER["question"]]}},
     )
 
 

@@ -89,7 +89,7 @@ def open_app(
         index.mend()
         with translated():
             glossary = open_glossary(settings.models, settings.glossary)
-        reranker = _reranker(settings)
+        reranker = open_reranker(settings)
         people = opened.enter_context(contextlib.closing(People(settings.home)))
         opened.pop_all()  # from here on the App closes them
     retriever = Retriever(records, index, embedder, glossary.lookup, reranker)
@@ -123,7 +123,12 @@ def _embedder(settings: Settings, say: Callable[[str], None]) -> Embedder:
         ) from exc
 
 
-def _reranker(settings: Settings) -> CrossEncoder | None:
+def open_reranker(settings: Settings) -> CrossEncoder | None:
+    """The cross-encoder that is set, if one is.
+
+    Raises:
+        ModelUnavailable: saying what to do.
+    """
     if not settings.reranker:
         return None
     try:

@@ -1,7 +1,7 @@
 """A cross-encoder of sentence-transformers, which ranks the best passages anew, for whom has one.
 
-It reads question and passage together, so it is slow without a GPU: some 100 ms a passage and
-100 million weights. Does not cover what its scores weigh beside the others (rag/retrieve.py).
+It reads question and passage together, so it is slow without a GPU. Does not cover what its scores
+weigh beside the others (rag/retrieve.py).
 """
 
 import threading

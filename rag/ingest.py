@@ -21,10 +21,10 @@ from rag.errors import UnreadableFile
 from rag.formats import web
 from rag.formats.sandbox import Sandbox
 from rag.issues import Reading
+from rag.plans import FileReport, Known, Plan, is_gone, plans_of
 from rag.readers import Sheet
 from rag.records import Records
 from rag.store import WRITER_WAIT_S, VectorIndex
-from rag.types import Article
 
 log = logging.getLogger(__name__)
 
@@ -32,22 +32,6 @@ Place = Path | str  # a file, a folder, or a URL
 Sheets = Callable[[str], Iterator[Sheet]]  # as `readers.sheets` gives them
 MAX_FETCHED = 1024 * 1024 * 1024  # bytes from the web in one ingest
 _TOO_MUCH = "comes behind over 1 GB; ingest it by itself."
-
-
-@dataclass(frozen=True, slots=True)
-class FileReport:
-    """What became of one file: counts of articles, or why it couldn't be read.
-
-    `moved` of the unchanged ones stood in a file that is gone.
-    """
-
-    path: str
-    added: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    removed: int = 0
-    error: str = ""
-    moved: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,37 +156,6 @@ def _summed(reports: Sequence[FileReport], records: Records, started: float) -> 
 # --- what is to be done --------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """What a file that is new or changed asks for.
-
-    `changed` includes `new`; `gone` stood in this file and stand in none any more; `moved_from` is
-    the file that this one was.
-    """
-
-    name: str
-    digest: str
-    articles: tuple[Article, ...] = ()
-    changed: tuple[Article, ...] = ()
-    new: tuple[Article, ...] = ()
-    gone: tuple[Article, ...] = ()
-    moved_from: str = ""
-    issue: str = ""
-
-    def report(self) -> FileReport:
-        """What it comes to, in articles."""
-        replaced = _replaced(self.gone, self.new)
-        unchanged = len(self.articles) - len(self.changed)
-        return FileReport(
-            self.name,
-            added=len(self.new) - replaced,
-            updated=len(self.changed) - len(self.new) + replaced,
-            unchanged=unchanged,
-            removed=len(self.gone) - replaced,
-            moved=unchanged if self.moved_from else 0,
-        )
-
-
 @contextlib.contextmanager
 def _fetched(places: Sequence[Place], reach: web.Web | None) -> Iterator[Sheets]:
     """What gives the sheets of a place; all that is on the web is fetched, which may take minutes.
@@ -248,7 +201,7 @@ class _Desk:
     ) -> None:
         self._records, self._sandbox = records, sandbox
         self._write, self._watcher = write, watcher
-        self._known = issues.Known(records)
+        self._known = Known(records)
         self._held: list[Reading] = []  # pages of one issue
 
     def read(self, places: Sequence[Place], sheets: Sheets) -> Iterator[FileReport]:
@@ -278,11 +231,11 @@ class _Desk:
         mounted.
         """
         paths = [Path(place) for place in places if not web.is_url(str(place))]
-        roots = [Path(os.path.realpath(path)) for path in paths if not issues.is_gone(path)]
+        roots = [Path(os.path.realpath(path)) for path in paths if not is_gone(path)]
         names = [name for name in self._records.ledger.files() if not web.is_url(name)]
         under = [n for n in names if any(Path(n).is_relative_to(root) for root in roots)]
         moved = self._write.moved
-        yield from self._take_out([n for n in under if n not in moved and issues.is_gone(Path(n))])
+        yield from self._take_out([n for n in under if n not in moved and is_gone(Path(n))])
 
     def _look(self, sheet: Sheet) -> Reading:
         """What a file holds, unless it is unchanged."""
@@ -338,7 +291,7 @@ class _Desk:
         whole = [r for r in readings if r.held is not None]
         whole += issues.again(unread | others, self._sandbox)
         found = issues.articles_of(whole, crowded)
-        plans = _plans(whole, found, moved, self._records)
+        plans = plans_of(whole, found, moved, self._records)
         self._write.files(plans)
         for plan in plans:
             report = plan.report()
@@ -383,70 +336,6 @@ def _printable(name: str) -> str:
     return name.encode(errors="replace").decode()
 
 
-def _plans(
-    readings: Sequence[Reading],
-    found: Mapping[str, list[Article]],
-    moved: Mapping[str, str],
-    records: Records,
-) -> list[_Plan]:
-    """What files ask for that are written together."""
-    paths = [*(reading.name for reading in readings), *filter(None, moved.values())]
-    kept = {article.article_id for articles in found.values() for article in articles}
-    plans: list[_Plan] = []
-    written = set[str]()
-    for reading in readings:
-        articles, moved_from = tuple(found[reading.name]), moved.get(reading.name, "")
-        changed = tuple(article for article in articles if not _is_recorded(article, records))
-        changed = tuple(article for article in changed if article.article_id not in written)
-        written |= {article.article_id for article in changed}
-        before = (records.ledger.articles_of(path) for path in (reading.name, moved_from))
-        lost = {id_ for rows in before for id_, _ in rows} - kept
-        lost -= records.ledger.elsewhere(lost, paths)
-        kept |= lost  # of the first that loses it
-        plans.append(
-            _Plan(
-                reading.name,
-                reading.digest,
-                articles=articles,
-                changed=changed,
-                new=tuple(a for a in changed if records.find(a.article_id) is None),
-                gone=tuple(records.article(article_id) for article_id in sorted(lost)),
-                moved_from=moved_from,
-                issue=reading.issue,
-            )
-        )
-    return plans
-
-
-def _replaced(gone: Sequence[Article], new: Sequence[Article]) -> int:
-    """How many new articles stand for one that is gone: under its title, or with its text."""
-    left, found = list(gone), 0
-    for article in new:
-        for old in left:
-            if article.title == old.title or article.text == old.text:
-                left.remove(old)
-                found += 1
-                break
-    return found
-
-
-def _is_recorded(article: Article, records: Records) -> bool:
-    """Whether the records hold this very article; where ids are given, the id alone can't tell.
-
-    In another file it may be under another source or byline: the first file's stay.
-    """
-    found = records.find(article.article_id)
-    if found is None:
-        return False
-    same = (
-        found
-        if found.path == article.path
-        else replace(found, source=article.source, byline=article.byline)
-    )
-    here = replace(same, path=article.path, fragments=article.fragments, also_in=())
-    return here == article
-
-
 # --- doing it ------------------------------------------------------------------------------------
 
 
@@ -456,7 +345,7 @@ class _Preview:
 
     moved: set[str] = field(default_factory=set)
 
-    def files(self, plans: Sequence[_Plan]) -> None:
+    def files(self, plans: Sequence[Plan]) -> None:
         self.moved.update(plan.moved_from for plan in plans)
 
 
@@ -469,7 +358,7 @@ class _Writer:
     watcher: Watcher
     moved: frozenset[str] = frozenset()
 
-    def files(self, plans: Sequence[_Plan]) -> None:
+    def files(self, plans: Sequence[Plan]) -> None:
         """Records the articles that changed, then the files, all of them or none."""
         leaving = {article.article_id for plan in plans for article in plan.gone}
         changed = {article.article_id: article for plan in plans for article in plan.changed}
@@ -482,7 +371,7 @@ class _Writer:
             for article_id in sorted(leaving):
                 self.records.remove_article(article_id)
 
-    def _put(self, plan: _Plan) -> None:
+    def _put(self, plan: Plan) -> None:
         """Writes a file into the ledger, or takes it out."""
         ledger = self.records.ledger
         if plan.moved_from:

@@ -4,7 +4,6 @@ What the files of an issue hold depends on all of them, so when one changes the 
 again. Does not cover which open end a tail belongs to (layout/across.py), nor the ledger.
 """
 
-from bisect import bisect_left
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -13,11 +12,9 @@ from pathlib import Path
 
 from rag import pages, readers
 from rag.errors import UnreadableFile
-from rag.formats import web
 from rag.formats.sandbox import Sandbox
 from rag.pages import Page
 from rag.readers import Sheet
-from rag.records import Records
 from rag.types import Article
 
 MOST = 48  # pages; more files of one day in a folder are no issue, and each is read by itself
@@ -35,44 +32,6 @@ class Reading:
     held: Page | tuple[Article, ...] | None = None
     issue: str = ""
     error: str = ""
-
-
-class Known:
-    """The files as they were read before this run, to find what is the same under another name."""
-
-    def __init__(self, records: Records) -> None:
-        self.digests = records.ledger.files()
-        self._paths = {digest: path for path, digest in self.digests.items() if digest}
-        self._names = sorted(self.digests)
-
-    def moved_from(self, name: str, digest: str) -> str:
-        """The file of this content that is gone, if this one is new."""
-        old = self._paths.get(digest, "")
-        if name in self.digests or not old or web.is_url(old) or not is_gone(Path(old)):
-            return ""
-        return old
-
-    def members(self, place: str) -> list[str]:
-        """What was read under this name: the file itself, or the members of an archive."""
-        own = [place] if place in self.digests else []
-        inside = (bisect_left(self._names, place + end) for end in ("/", "0"))  # 0 comes after /
-        return own + self._names[slice(*inside)]
-
-
-def is_gone(path: Path) -> bool:
-    """Whether nothing is there; what may not be looked at isn't gone.
-
-    Nor is what lies in an archive that is there: reading the archive says what became of it.
-    """
-    try:
-        path.stat()
-    except FileNotFoundError:
-        return True
-    except NotADirectoryError:
-        return not any(parent.is_file() for parent in path.parents)
-    except OSError:
-        return False
-    return False
 
 
 def digest_of(sheet: Sheet) -> str:

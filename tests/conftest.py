@@ -16,6 +16,8 @@ from bot.wiring import App, open_app
 from embeddings import serving
 from embeddings.embedder import Embedder
 from fakes import HashingEmbedder
+from homes import Home
+from rag import generations
 
 if TYPE_CHECKING:
     from fake_telegram import FakeTelegram
@@ -91,6 +93,20 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def _forget_settings(patch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("WENBAO_")]:
         patch.delenv(name)
+
+
+@pytest.fixture
+def quick_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The probe of an index in this process: no second for a child with every ingest."""
+    monkeypatch.setattr(generations, "verify", generations._probe)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    """An empty home, with an embedder that costs nothing."""
+    opened = Home.at(tmp_path / "home")
+    yield opened
+    opened.close()
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,8 @@ from bot import api
 from bot.people import People
 from bot.settings import Settings
 from rag import errors
-from rag.ingest import FileReport, Report, Watcher
+from rag.ingest import Report, Watcher
+from rag.plans import FileReport
 from rag.types import (
     Answer,
     Article,

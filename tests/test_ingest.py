@@ -24,23 +24,13 @@ from homes import (
 )
 from rag import generations
 from rag.errors import ArticleNotFound, IndexMismatch, StoreUnavailable
-from rag.ingest import FileReport, Report, Watcher
+from rag.ingest import Report, Watcher
+from rag.plans import FileReport
 from rag.types import Question
 
 PAGES = Path(__file__).parent / "data" / "sample" / "pages"
 
-
-@pytest.fixture(autouse=True)
-def _quick_probe(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The probe in this process: no second for a child with every ingest."""
-    monkeypatch.setattr(generations, "verify", generations._probe)
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Iterator[Home]:
-    opened = Home.at(tmp_path / "home")
-    yield opened
-    opened.close()
+pytestmark = pytest.mark.usefixtures("quick_probe")
 
 
 @pytest.fixture

@@ -1,14 +1,13 @@
 """Pages of one issue: a tail on another page comes home, and the ledger stays true."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bot import render
 from homes import Home
-from rag import generations, issues, pages
+from rag import issues, pages
 from rag.ledger import Ledger
 from rag.types import Article
 
@@ -55,17 +54,7 @@ def _read(*texts: str) -> list[tuple[Article, ...]]:
     )
 
 
-@pytest.fixture(autouse=True)
-def _quick_probe(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The probe in this process: no second for a child with every ingest."""
-    monkeypatch.setattr(generations, "verify", generations._probe)
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Iterator[Home]:
-    opened = Home.at(tmp_path / "home")
-    yield opened
-    opened.close()
+pytestmark = pytest.mark.usefixtures("quick_probe")
 
 
 @pytest.fixture

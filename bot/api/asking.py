@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
 
-from bot import problems, schemas
+from bot import problems, samples, schemas
 from bot.api import gate
 from bot.api.door import Door
 from bot.render import citation_json, hit_json, to_json
@@ -32,7 +32,7 @@ def router(door: Door) -> APIRouter:
         dependencies=[Depends(gate.may_read)],
         responses=schemas.problems(400, 401, 408, 413, 415, 422, 429, 500, 503),
     )
-    event_stream = {"text/event-stream": {"itemSchema": schemas.EVENT, "example": schemas.STREAM}}
+    event_stream = {"text/event-stream": {"itemSchema": samples.EVENT, "example": samples.STREAM}}
 
     @made.post(
         "/ask",

@@ -20,7 +20,7 @@ from fastapi.responses import JSONResponse
 from fastapi.sse import EventSourceResponse
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from bot import problems, schemas
+from bot import problems, samples, schemas
 from bot.api import gate
 from bot.api.asking import STREAM_HEADERS, pinged
 from bot.api.door import Door
@@ -99,7 +99,7 @@ class ChatBody(BaseModel):
         json_schema_extra={
             "example": {
                 "model": MODEL,
-                "messages": [{"role": "user", "content": schemas.ANSWER["question"]}],
+                "messages": [{"role": "user", "content": samples.ANSWER["question"]}],
             }
         },
     )
@@ -129,7 +129,7 @@ _COMPLETION: dict[str, Any] = {
             "index": 0,
             "message": {
                 "role": "assistant",
-                "content": schemas.ANSWER["answer"],
+                "content": samples.ANSWER["answer"],
                 "refusal": None,
                 "annotations": [_ANNOTATION],
             },
@@ -138,7 +138,7 @@ _COMPLETION: dict[str, Any] = {
         }
     ],
     "usage": {"prompt_tokens": 6, "completion_tokens": 18, "total_tokens": 24},
-    "wenbao": schemas.ANSWER,
+    "wenbao": samples.ANSWER,
 }
 _MODEL_CARD: dict[str, Any] = {
     "id": MODEL,

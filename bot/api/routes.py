@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
-from bot import __version__, problems, schemas
+from bot import __version__, problems, samples
 from bot.api import articles, asking, health, openai_api, pages
 from bot.api.door import Door
 from bot.api.edge import Edge
@@ -76,7 +76,7 @@ def _surround(api: FastAPI, door: Door) -> None:
 
 def _finish(document: dict[str, Any]) -> None:
     """Mends what FastAPI can't say: it drops nulls from examples and calls problems plain JSON."""
-    document["components"]["schemas"]["AnswerJson"]["example"] = schemas.ANSWER
+    document["components"]["schemas"]["AnswerJson"]["example"] = samples.ANSWER
     for path, operations in document["paths"].items():
         for operation in operations.values():
             for status, response in operation["responses"].items():

@@ -46,6 +46,7 @@ class Patience(HttpToolsProtocol):
     Of the other servers those that don't wait for headers still wait for readers (DECISIONS.md).
     """
 
+    # uvicorn narrows the type of asyncio's method too
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._head_bytes = 0

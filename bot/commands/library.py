@@ -13,7 +13,8 @@ from bot.commands.terminal import AsJson, Places, bar_of_files, complain, print_
 from rag.errors import UnreadableFile
 
 if TYPE_CHECKING:
-    from rag.ingest import FileReport, Report, Watcher
+    from rag.ingest import Report, Watcher
+    from rag.plans import FileReport
     from rag.types import Article
 
 _CHANGES = ("added", "updated", "unchanged", "removed")

@@ -79,11 +79,13 @@ def examples(
         asked = [json.loads(line) for line in lines]
         for each in asked:
             yield _example(group, weight, each, retriever, articles)
-        for each in [] if group == MORE else near_misses(asked, articles, gloss, group):
-            yield _example(f"{group}-made", weight * MADE, each, retriever, articles)
-        for each in [] if group.startswith("xquad") else asked:
-            if only := _home(each, retriever, articles):
-                yield _example(f"{group}-one", weight * ALONE, each, retriever, articles, only)
+        if group != MORE:  # which has near misses that a person wrote
+            for each in near_misses(asked, articles, gloss, group):
+                yield _example(f"{group}-made", weight * MADE, each, retriever, articles)
+        if not group.startswith("xquad"):  # whose paragraphs are one passage each
+            for each in asked:
+                if only := _home(each, retriever, articles):
+                    yield _example(f"{group}-one", weight * ALONE, each, retriever, articles, only)
         records.close()
 
 
