@@ -443,6 +443,16 @@ async def test_a_body_over_the_limit_is_refused_while_it_is_read(
             assert (await client.get("/healthz")).status_code == 200
 
 
+async def test_who_is_still_sending_too_much_hears_that_it_is_too_much(tmp_path: Path) -> None:
+    async def status(address: str) -> int:
+        async with httpx.AsyncClient(base_url=address) as client:
+            return (await client.post("/v1/ask", content=b"a" * 2_000_000)).status_code
+
+    with serving(newsroom(tmp_path)) as address:
+        for _ in range(5):
+            assert await asyncio.gather(*(status(address) for _ in range(8))) == [413] * 8
+
+
 # ── Health ──────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -4,6 +4,7 @@ Does not cover who may ask (gate.py), nor sockets on which no request comes abou
 """
 
 import asyncio
+import contextlib
 import logging
 import re
 import time
@@ -23,6 +24,8 @@ MAX_BODY_BYTES = 256 * 1024
 BODY_GAP_S = 15.0  # the longest pause within a body
 BODY_S = 60.0  # the longest time for a whole one
 UPLOAD_S = 600.0
+# How much, and how long, is read on of a body that is refused already.
+DRAINED_BYTES, DRAINED_S = 4 * 1024 * 1024, 1.0
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _PAGE_CSP = (
@@ -94,11 +97,13 @@ class Edge:
             nonlocal read, whole
             if whole:
                 return await receive()
-            message: Message = {"type": "", "body": b""}
+            message: Message = {"type": "", "more_body": True}
             if read <= most:
                 message = await _in_time(receive, ends)
             read += len(message.get("body", b""))
             if read > most:
+                if message.get("more_body", False):
+                    await _drain(receive)
                 raise HTTPException(413, f"A body has at most {most} bytes.", _CLOSE)
             whole = not message.get("more_body", False)
             return message
@@ -115,6 +120,18 @@ async def _in_time(receive: Receive, ends: float) -> Message:
             return await receive()
     except TimeoutError as exc:
         raise HTTPException(408, "The body took too long to come.", _CLOSE) from exc
+
+
+async def _drain(receive: Receive) -> None:
+    """Reads on for a moment: who is still sending when the line is cut never sees the answer."""
+    left = DRAINED_BYTES
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DRAINED_S):
+            while left > 0:
+                message = await receive()
+                left -= len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    return
 
 
 def _request_id(given: str) -> str:
