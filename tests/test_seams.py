@@ -1,4 +1,4 @@
-"""Two pieces of text go together, or don't: by the words beside the seam."""
+"""Two pieces of text go together, or don't: by the characters beside the seam."""
 
 import pytest
 
@@ -13,20 +13,18 @@ from rag.layout import seams
     ],
 )
 def test_a_rest_of_a_sentence_begins_otherwise_than_a_paragraph(inside: str, begins: str) -> None:
-    first, second = (seams.begins_inside(seams.start_of(text)) for text in (inside, begins))
+    first, second = (seams.begins_inside(text) for text in (inside, begins))
     assert first > 0 > second
 
 
 def test_an_end_fits_its_own_rest_best() -> None:
-    end = seams.end_of("县交通局局长沈大江说，这座桥是群众盼")
-    own, other = (seams.start_of(text) for text in ("了三十年的事。", "局副局长介绍说。"))
-    assert seams.fits(end, own) > seams.fits(end, other)
+    end = "县交通局局长沈大江说，这座桥是群众盼"
+    assert seams.fits(end, "了三十年的事。") > seams.fits(end, "局副局长介绍说。")
 
 
 @pytest.mark.parametrize("text", ["", "。", "abc", "１", "\U0001f600"])
 def test_any_text_has_a_number(text: str) -> None:
-    end, start = seams.end_of(text), seams.start_of(text)
-    assert abs(seams.fits(end, start)) < 50 and abs(seams.begins_inside(start)) < 50
+    assert abs(seams.fits(text, text)) < 50 and abs(seams.begins_inside(text)) < 50
 
 
 def test_two_halves_of_a_word_are_usual_side_by_side() -> None:

@@ -268,8 +268,7 @@ def _change(above: Block | None, block: Block, habits: Habits) -> Cues:
         return cues
     goes_on = max(-1.0, min(1.0, loose(block, habits) / 4))
     cues["loose"] = goes_on
-    start = seams.start_of(block.text)
-    begins = max(-1.5, min(1.5, seams.begins_inside(start) / 3))
+    begins = max(-1.5, min(1.5, seams.begins_inside(block.text) / 3))
     cues["begins"] = begins
     if above.ends:
         asks = above.size < _SHORT and above.core[-1] not in FINAL
@@ -278,7 +277,7 @@ def _change(above: Block | None, block: Block, habits: Habits) -> Cues:
     crossed = habits.crosses(above.text, block.text)
     kind = "cut" if above.size >= 60 else "short cut" if above.size >= 26 else "stub"
     cues |= {kind: 1.0, f"{kind}, loose": goes_on, "crossed": crossed / 4}
-    fits = seams.fits(seams.end_of(above.text), start) / 3
+    fits = seams.fits(above.text, block.text) / 3
     cues |= {f"{kind}, begins": begins, f"{kind}, fits": max(-1.5, min(1.5, fits))}
     if block.unopened and above.unclosed:
         cues["closes"] = 1.0

@@ -1,74 +1,94 @@
 """How well two pieces of text go together at their seam: as one sentence that was cut in two.
 
-Two log-odds, by the words and parts of speech beside the seam: that a text begins in mid-sentence,
-and that it goes on from just this end; and how usual the two characters at the seam are as
-neighbours. The weights in seams.json are fitted on cut sentences (tests/bench/fit_seams.py), the
-pairs in pairs.txt are counted in running text (tests/bench/fit_pairs.py). Does not cover what the
-texts are about (stitching.py).
+Two log-odds, by the characters beside the seam: that a text begins in mid-sentence, and that it
+goes on from just this end; and how usual the two characters at the seam are as neighbours. A
+network of two towers, one reading an end backwards and one a beginning, gives both: the fit is the
+dot product of what they make of their sides. The weights in seams.npz are fitted on cut sentences
+(tests/bench/fit_seams.py), the pairs in pairs.txt are counted in running text
+(tests/bench/fit_pairs.py). Does not cover what the texts are about (stitching.py).
 """
 
-import json
 import math
 import re
-from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
-from rag.words.names import segmented
+import numpy as np
+from numpy.typing import NDArray
 
-_REACH = 12  # characters looked at on each side
-Words = tuple[tuple[str, str], ...]  # up to three (word, part of speech) beside the seam
-_NONE = ("", "-")
 _DIGIT = re.compile(r"\d")
+NOTHING, UNKNOWN = 0, 1  # rows of the table of characters; the known ones follow
 SEEN_AT_LEAST = (0.1, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)  # times, by class
+Floats = NDArray[np.float32]
 
 
-def end_of(text: str) -> Words:
-    """The last words of a text, the last one first."""
-    return tuple([*reversed(_words(text[-_REACH:])), _NONE, _NONE, _NONE][:3])
+class _Layer(NamedTuple):
+    weights: Floats  # (inputs, outputs)
+    bias: Floats
+
+    def of(self, x: Floats) -> Floats:
+        """What the layer makes of its inputs."""
+        found: Floats = x @ self.weights + self.bias
+        return found
 
 
-def start_of(text: str) -> Words:
-    """The first words of a text."""
-    return tuple([*_words(text[:_REACH]), _NONE, _NONE, _NONE][:3])
+class _Tower(NamedTuple):
+    """Reads the characters on one side of a seam, the nearest first."""
+
+    inner: tuple[_Layer, ...]
+    fit: _Layer
+    odds: _Layer
+
+    def read(self, x: Floats) -> tuple[Floats, float]:
+        """The side's vector, and the log-odds that a sentence was cut there."""
+        for layer in self.inner:
+            x = _gelu(layer.of(x))
+        return self.fit.of(x), float(self.odds.of(x)[0])
 
 
-@lru_cache(maxsize=1024)
-def _words(text: str) -> tuple[tuple[str, str], ...]:
-    """Words and their parts of speech; asked for again by roles, seams and links of one page."""
-    return tuple((word, tag) for _, word, tag in segmented(text))
+class _Net(NamedTuple):
+    rows: dict[str, int]
+    table: Floats  # (characters, width)
+    reach: int  # characters read on each side
+    ends: _Tower
+    starts: _Tower
+
+    def characters(self, text: str) -> Floats:
+        """The vectors of the first characters, one behind another; digits are one character."""
+        rows = [self.rows.get(char, UNKNOWN) for char in _DIGIT.sub("0", text[: self.reach])]
+        return self.table[rows + [NOTHING] * (self.reach - len(rows))].ravel()
 
 
-def start_cues(start: Words) -> Iterable[str]:
-    """What of a text's beginning tells whether a sentence begins there."""
-    (word, a), (_, b), (_, c) = start
-    yield from (f"^{word}", f"^{word[:1]}", f"^/{a}", f"^/{a}/{b}", f"^/{a}/{b}/{c}")
-    yield f"^{word}/{b}"
-
-
-def seam_cues(end: Words, start: Words) -> Iterable[str]:
-    """What of both sides tells whether they belong together."""
-    (before, z), (_, y), _ = end
-    (after, a), (_, b), _ = start
-    yield from (f"{z}|{a}", f"{y}/{z}|{a}", f"{z}|{a}/{b}", f"{y}/{z}|{a}/{b}")
-    yield from (f"{before}|{a}", f"{z}|{after}", f"{before[-1:]}|{a}", f"{z}|{after[:1]}")
-    at, whole = len(before[-4:]), 0
-    for word, tag in _words(before[-4:] + after[:4]):
-        if whole < at < whole + len(word):
-            yield from ("~", f"~{len(word)}", f"~{tag}")
-        whole += len(word)
-
-
-def begins_inside(start: Words) -> float:
+def begins_inside(text: str) -> float:
     """Log-odds that the text begins in the middle of a sentence."""
-    weights = _weights()["start"]
-    return weights["bias"] + sum(weights.get(cue, 0.0) for cue in start_cues(start))
+    return _start(text[: _net().reach])[1]
 
 
-def fits(end: Words, start: Words) -> float:
-    """Log-odds that the start goes on from the end rather than from any other."""
-    weights = _weights()["seam"]
-    return weights["bias"] + sum(weights.get(cue, 0.0) for cue in seam_cues(end, start))
+def fits(before: str, after: str) -> float:
+    """How much likelier than by chance the second text goes on from the first; log."""
+    reach = _net().reach
+    return float(_end(before[-reach:]) @ _start(after[:reach])[0])
+
+
+@lru_cache(maxsize=4096)
+def _end(text: str) -> Floats:
+    """The vector of an end."""
+    net = _net()
+    return net.ends.read(net.characters(text[::-1]))[0]
+
+
+@lru_cache(maxsize=4096)
+def _start(text: str) -> tuple[Floats, float]:
+    """The vector of a beginning, and the log-odds that it is none."""
+    net = _net()
+    return net.starts.read(net.characters(text))
+
+
+def forget() -> None:
+    """Drops what was read of the pages so far; for measuring."""
+    _end.cache_clear()
+    _start.cache_clear()
 
 
 def usual(before: str, after: str) -> float:
@@ -97,9 +117,31 @@ def _pairs() -> tuple[dict[str, list[str]], dict[str, float], float]:
     return followers, totals, sum(totals.values())
 
 
+def _gelu(x: Floats) -> Floats:
+    """The Gaussian error linear unit, by its usual tanh form."""
+    found: Floats = 0.5 * x * (1 + np.tanh(0.7978845608 * (x + 0.044715 * x * x * x)))
+    return found
+
+
 @lru_cache(maxsize=1)
-def _weights() -> dict[str, dict[str, float]]:
-    """The fitted weights."""
-    path = Path(__file__).with_name("seams.json")
-    weights: dict[str, dict[str, float]] = json.loads(path.read_text(encoding="utf-8"))
-    return weights
+def _net() -> _Net:
+    """The fitted network; weights are kept in int8 with a scale a column."""
+    with np.load(Path(__file__).with_name("seams.npz")) as arrays:
+        kept = {name: arrays[name] for name in arrays.files}
+
+    def matrix(name: str) -> Floats:
+        found: Floats = kept[name].astype(np.float32) * kept[f"{name} scale"]
+        return found
+
+    def tower(side: str) -> _Tower:
+        first, second, fit, odds = (
+            _Layer(matrix(f"{side} {name}"), kept[f"{side} {name} bias"])
+            for name in ("first", "second", "fit", "odds")
+        )
+        return _Tower((first, second), fit, odds)
+
+    table = matrix("table")
+    characters = kept["characters"].tobytes().decode()
+    rows = {char: row for row, char in enumerate(characters, UNKNOWN + 1)}
+    reach = len(kept["ends first"]) // table.shape[1]
+    return _Net(rows, table, reach, tower("ends"), tower("starts"))

@@ -242,7 +242,7 @@ class View:
         cues = {
             "bias": 1.0,
             "loose": max(-1.0, min(1.5, loose_start(block, self.habits) / 4)),
-            "begins": max(-2.0, min(2.0, seams.begins_inside(seams.start_of(block.text)) / 3)),
+            "begins": max(-2.0, min(2.0, seams.begins_inside(block.text) / 3)),
             "size": math.log(1 + block.size) / 4,
             "clause": math.log(1 + clause) / 3,
             "run": math.log(len(self.sections[self.home[q]].items) - self.place[q]),
@@ -398,7 +398,7 @@ class View:
         crossed = self.habits.crosses(head.text, tail.text)
         if crossed:
             cues["crossed" if crossed < 1.5 else "word crossed"] = 1.0  # a pair; three or more
-        fits = seams.fits(seams.end_of(head.text), seams.start_of(tail.text))
+        fits = seams.fits(head.text, tail.text)
         cues["fits"] = max(-2.0, min(2.0, fits / 3))
         cues["usual"] = max(-2.0, min(2.0, seams.usual(head.text, tail.text) / 3))
         return cues

@@ -32,7 +32,7 @@ FORGOTTEN = 0.08  # the share of cues that a page is read without, so that none 
 # the sample and the seed page.
 BELIEFS = {
     "bias": {"KICKER": 0.7},
-    "plain": {"TITLE": 3.25, "KICKER": 3.25},
+    "plain": {"TITLE": 2.05, "KICKER": 2.05},
     "plain beside marked": {"TITLE": -2.75, "KICKER": -2.75},
     "spaces": {"KICKER": 3.5},
     "opener": {"TITLE": -4.0, "KICKER": -4.0},
