@@ -23,7 +23,8 @@ from rag.layout.across import links_across
 from rag.layout.blocks import DATE, PAPER, UNSEEN, Block, blocks_of, joined
 from rag.layout.habits import DASH, habits_of
 from rag.layout.roles import HEADING, TRANSPARENT, Role, roles_of
-from rag.layout.stitching import LOOSE, Section, linked
+from rag.layout.sections import Section
+from rag.layout.stitching import LOOSE, linked
 from rag.types import Article, Fragment
 
 _MAX_CHARS = 60_000  # what is longer is no single page, and is joined with no other

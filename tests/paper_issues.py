@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from random import Random
 
 from pagemaker import PageArticle
-from papers import STYLES, Paper, bare, cuts, printed
+from paper_scores import bare
+from papers import STYLES, Paper, cuts, printed
 from rag.types import Article
 
 _STYLES = [style for style in STYLES if not (style.english or style.half_width)]

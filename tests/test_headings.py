@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from papers import Score, measured, own_articles, papers
+from paper_scores import Score, measured
+from papers import own_articles, papers
 from rag import pages, readers
 from rag.types import Article
 

@@ -2,7 +2,9 @@
 
 import pytest
 
+from papers import own_articles
 from rag.layout import seams
+from seam_cases import cases
 
 
 @pytest.mark.parametrize(
@@ -39,3 +41,9 @@ def test_a_character_that_is_not_known_tells_nothing(before: str, after: str) ->
 
 def test_all_digits_are_one() -> None:
     assert seams.usual("1", "名") == seams.usual("7", "名")
+
+
+def test_other_halves_and_beginnings_are_told_on_articles_that_taught_nothing() -> None:
+    halves, begins = cases([a.text for a in own_articles("fit", "sample")], 500).told()
+    assert halves > 0.9
+    assert begins > 0.9

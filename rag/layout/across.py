@@ -12,7 +12,8 @@ import numpy as np
 from rag.layout.blocks import Block
 from rag.layout.habits import OPENER, Habits
 from rag.layout.roles import Role
-from rag.layout.stitching import LOOSE, Section, View, assigned, is_open
+from rag.layout.sections import Section
+from rag.layout.stitching import LOOSE, View, assigned, is_open
 
 # What likeness has to outweigh where no jump marks say that a tail is elsewhere. A mark without its
 # counterpart is worth nothing: the other half is on a page that isn't here.

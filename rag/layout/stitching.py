@@ -1,6 +1,6 @@
 """Where a body goes on: after the block before it, from an open end elsewhere, or from nothing.
 
-A page is cut at its headings into sections. A body block goes on from the block before it, from a
+Within a page's sections (sections.py) a body block goes on from the block before it, from a
 block that stops in mid-sentence elsewhere on the page (a displaced tail), or from nothing (a loose
 fragment); one assignment decides for all.
 The weights in links.json are fitted on made pages (tests/bench/fit_links.py): log-odds, positive
@@ -25,7 +25,8 @@ from rag.layout import seams
 from rag.layout.blocks import COMMAS, PAIRS, Block
 from rag.layout.cues import NUMBERED, Cues
 from rag.layout.habits import CLOSING_STARTS, OPENER, Habits, loose_start
-from rag.layout.roles import HEADING, Role
+from rag.layout.roles import Role
+from rag.layout.sections import Section, sections_of
 
 _MAX_PAIRS = (
     40_000  # open ends x tails; beyond it a file is no page, and only neighbours are joined
@@ -35,72 +36,12 @@ Scores = NDArray[np.float64]
 LOOSE = -1  # the head of a fragment that belongs to no article of the page
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A heading (possibly none) and the body blocks up to the next; indexes of blocks."""
-
-    heading: tuple[int, ...]
-    items: tuple[int, ...]
-    after_header: frozenset[int]  # items with a header right before them
-
-    def moved(self, by: int) -> "Section":
-        """The same section where its blocks stand behind so many others."""
-        return Section(
-            tuple(i + by for i in self.heading),
-            tuple(i + by for i in self.items),
-            frozenset(i + by for i in self.after_header),
-        )
-
-
 def linked(
     blocks: Sequence[Block], roles: Sequence[Role], habits: Habits
 ) -> tuple[list[Section], dict[int, int]]:
     """Sections and links."""
     sections = sections_of(blocks, roles)
     return sections, _links(blocks, roles, sections, habits)
-
-
-# --- sections ------------------------------------------------------------------------------------
-
-
-def sections_of(blocks: Sequence[Block], roles: Sequence[Role]) -> list[Section]:
-    """The page cut at its headings, and at briefs that open with a dateline of their own."""
-    sections: list[Section] = []
-    heading: list[int] = []
-    items: list[int] = []
-    after_header: set[int] = set()
-    is_after_header = False
-
-    def close() -> None:
-        if heading or items:
-            sections.append(Section(tuple(heading), tuple(items), frozenset(after_header)))
-        for part in (heading, items, after_header):
-            part.clear()
-
-    for i, role in enumerate(roles):
-        if role is Role.FURNITURE:
-            continue
-        if role is Role.HEADER:
-            is_after_header = True
-            continue
-        is_brief = items and role is Role.BODY and _is_brief(blocks, items, i, is_after_header)
-        if is_brief or (items and role in HEADING and role is not Role.BYLINE):
-            close()
-        if role in HEADING:
-            heading.append(i)
-        else:
-            items.append(i)
-            if is_after_header:
-                after_header.add(i)
-        is_after_header = False
-    close()
-    return sections
-
-
-def _is_brief(blocks: Sequence[Block], items: Sequence[int], i: int, after_header: bool) -> bool:
-    """Whether a body block begins a new article that has no title."""
-    opens = bool(OPENER.match(blocks[i].text)) and blocks[items[-1]].ends
-    return opens and (after_header or bool(OPENER.match(blocks[items[0]].text)))
 
 
 # --- links ---------------------------------------------------------------------------------------

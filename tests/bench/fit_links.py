@@ -21,7 +21,8 @@ from rag.layout.blocks import Block, blocks_of
 from rag.layout.cues import Cues
 from rag.layout.habits import habits_of
 from rag.layout.roles import roles_of
-from rag.layout.stitching import View, sections_of
+from rag.layout.sections import sections_of
+from rag.layout.stitching import View
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES, DECAY = 240, 0.5  # made pages; L2

@@ -16,9 +16,11 @@ from random import Random
 
 from pagemaker import PageArticle
 from paper_issues import IssueScore, made
-from papers import Score, measured, own_articles, papers
+from paper_scores import Score, measured
+from papers import own_articles, papers
 from rag import pages
 from rag.layout import seams
+from seam_cases import cases
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared/eval/train/cmrc2018_dev/passages.jsonl"
@@ -70,13 +72,21 @@ def show_issues(pool: Sequence[PageArticle], count: int) -> None:
     print(f"{'issues':40}{score}")
 
 
+def show_seams(name: str, texts: Sequence[str]) -> None:
+    """One line of how well the halves of cut sentences are told."""
+    halves, begins = cases(texts, 2_000).told()
+    print(f"{name:14}{'seams, AUC':26}other half {halves:.3f}  beginnings {begins:.3f}")
+
+
 def main() -> None:
     """Prints all figures; the number of pages may be given."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 105
     show("own", own_articles("fit", "sample"), count)
     show_issues(own_articles("fit", "sample"), count // 3)
+    show_seams("own", [article.text for article in own_articles("fit", "sample")])
     if SHARED.is_file():
         show("encyclopaedia", encyclopaedia(), count)
+        show_seams("encyclopaedia", [article.text for article in encyclopaedia()])
     if SEED.is_file():
         text = SEED.read_text(encoding="utf-8")
         least = 60.0
