@@ -223,6 +223,7 @@ async def stream(desk: Desk, question: str) -> AsyncIterator[bytes]:
                 known.add(cited["n"])
                 yield event("citation", cited)
         if "(dies)" in question and not desk.mended:
+            await asyncio.sleep(0.3)  # a browser throws away what it hasn't read when it breaks off
             raise ConnectionResetError("as asked for")
         if "(ends)" in question and not desk.mended:
             return
