@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import http.client
 import json
 import os
 import signal
@@ -58,6 +59,14 @@ def is_closed(client: socket.socket) -> bool:
         return True
 
 
+def status(client: socket.socket) -> int:
+    """Of the next response, which is read to its end: it may come in several pieces."""
+    response = http.client.HTTPResponse(client)
+    response.begin()
+    response.read()
+    return response.status
+
+
 # ── Patience ────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -85,7 +94,7 @@ def test_a_second_request_on_a_connection_has_its_own_time(room: Newsroom) -> No
     with serving(room) as address, connected(address) as client:
         for _ in range(3):
             client.sendall(HEAD + b"\r\n")
-            assert client.recv(4096).startswith(b"HTTP/1.1 200")
+            assert status(client) == 200
             time.sleep(0.3)
         client.sendall(HEAD)
         assert is_closed(client)
@@ -94,7 +103,7 @@ def test_a_second_request_on_a_connection_has_its_own_time(room: Newsroom) -> No
 def test_empty_lines_behind_a_request_have_no_more_time(room: Newsroom) -> None:
     with serving(room) as address, connected(address) as client:
         client.sendall(HEAD + b"\r\n")
-        assert client.recv(4096).startswith(b"HTTP/1.1 200")
+        assert status(client) == 200
         client.sendall(b"\r\n")
         assert is_closed(client)
 
@@ -104,11 +113,11 @@ def test_a_head_in_two_pieces_behind_a_long_body_is_taken(room: Newsroom) -> Non
     size = f"Content-Length: {len(body)}\r\n\r\n".encode()
     with serving(room) as address, connected(address) as client:
         client.sendall(b"POST /v1/ask HTTP/1.1\r\nHost: wenbao\r\n" + size + body)
-        assert client.recv(4096).startswith(b"HTTP/1.1 415")
+        assert status(client) == 415
         client.sendall(HEAD)
         time.sleep(0.2)
         client.sendall(b"\r\n")
-        assert client.recv(4096).startswith(b"HTTP/1.1 200")
+        assert status(client) == 200
 
 
 def test_a_head_without_end_is_cut(room: Newsroom, monkeypatch: pytest.MonkeyPatch) -> None:
