@@ -14,12 +14,21 @@ from datetime import date
 from functools import partial
 
 from embeddings.embedder import Embedder
-from rag import citations, conversation, extract, judge, looking, phrases, sentences, weights
+from rag import (
+    citations,
+    conversation,
+    extract,
+    holders,
+    judge,
+    looking,
+    phrases,
+    weights,
+)
 from rag.citations import Assembly, Cited, Line, Support
 from rag.errors import LlmUnavailable, QuestionRejected
 from rag.llm import Llm
 from rag.records import Records
-from rag.retrieve import Findings, Retriever
+from rag.retrieve import Retriever
 from rag.translate import LIMIT_S, Translator
 from rag.types import (
     Answer,
@@ -237,7 +246,7 @@ class Answerer:
         """What is found for one reading, and whether it answers."""
         seen = looking.look(question, self._retriever, self._records, self._weights.sentence)
         findings, pool, chances = seen.findings, seen.pool, seen.chances
-        verdict = self._judge(question, findings, pool, chances)
+        verdict = self._judge(question, seen)
         return _Look(findings, seen.articles, pool, chances, seen.search_ms, question, verdict)
 
     def _with_articles(self, turn: Turn) -> Turn:
@@ -257,19 +266,16 @@ class Answerer:
             question=question.text.rstrip("?？ "), title=citations.unmarked(titles[0])
         )
 
-    def _judge(
-        self,
-        question: Question,
-        findings: Findings,
-        pool: Sequence[sentences.Candidate],
-        chances: Sequence[float],
-    ) -> judge.Verdict:
+    def _judge(self, question: Question, seen: looking.Sight) -> judge.Verdict:
+        findings, pool, chances = seen.findings, seen.pool, seen.chances
         if judge.small_talk(question):
             return judge.Verdict(0.0, "off_topic")
         if not pool:
             return judge.Verdict(0.0, "not_in_articles")
         row = judge.features(question, findings, pool, chances)
         (probability,) = weights.logistic(judge.FEATURES, self._weights.judge, row[None, :])
+        if holders.lacks(question.text, seen.best_article()):
+            probability = min(probability, self._threshold / 2)
         return judge.verdict(probability, findings, self._threshold)
 
     def _answer(self, look: _Look, deadline: float) -> Generator[Piece, None, Answer]:
@@ -300,7 +306,9 @@ class Answerer:
 
     def _extract(self, look: _Look) -> _Extract:
         question, findings, articles = look.question, look.findings, look.articles
-        quotes = extract.choose(question.text, extract.seen(look.pool, look.chances, findings))
+        quotes = _holders(look) or extract.choose(
+            question.text, extract.seen(look.pool, look.chances, findings)
+        )
         parts = extract.parts(question.text)
         if 1 < len(parts) <= MAX_PARTS:
             by_part, their_articles = self._part_by_part(question, parts)
@@ -382,6 +390,16 @@ class Answerer:
         left_s = deadline - time.monotonic() if self._model else LIMIT_S
         cited = self._translator.translated(answer.citations, answer.language, min(LIMIT_S, left_s))
         return replace(answer, citations=cited)
+
+
+def _holders(look: _Look) -> list[extract.Quote]:
+    """Who holds an office, if that is all that is asked and the best article names them."""
+    office = holders.office_asked(look.question.text)
+    if office is None or not office.only:
+        return []
+    article, chance = look.best_article(), max(look.chances)
+    spans = holders.told(office, look.findings.concepts, article)
+    return [extract.Quote(article.article_id, start, end, chance) for start, end in spans]
 
 
 def _aptness(asked: Question, look: _Look) -> tuple[bool, float]:

@@ -23,6 +23,11 @@ class Sight:
     chances: Sequence[float]
     search_ms: float
 
+    def best_article(self) -> Article:
+        """The article of the sentence that answers most likely; there must be one."""
+        best = max(range(len(self.pool)), key=lambda i: self.chances[i])
+        return self.articles[self.pool[best].match.hit.passage.article_id]
+
 
 def look(
     question: Question, retriever: Retriever, records: Records, sentence: Mapping[str, float]

@@ -138,7 +138,7 @@ def _took(app: App, row: Mapping[str, Any]) -> dict[str, float]:
     question = answerer.question(row["question"], article_ids=ids)
     look = answerer._look(question, math.inf)
     judged = time.thread_time()
-    answerer._judge(question, look.findings, look.pool, look.chances)
+    answerer._judge(question, look)
     judged = time.thread_time() - judged
     reply = _numbered(row["reply"], answerer.search_now(question))
     asked, *_ = _written(app, look, "")
