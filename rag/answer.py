@@ -274,9 +274,11 @@ class Answerer:
             return judge.Verdict(0.0, "not_in_articles")
         row = judge.features(question, findings, pool, chances)
         (probability,) = weights.logistic(judge.FEATURES, self._weights.judge, row[None, :])
-        if holders.lacks(question.text, seen.best_article()):
-            probability = min(probability, self._threshold / 2)
-        return judge.verdict(probability, findings, self._threshold)
+        verdict = judge.verdict(probability, findings, self._threshold)
+        is_one = len(extract.parts(question.text)) == 1
+        if verdict.reason is None and is_one and holders.lacks(question.text, seen.best_article()):
+            return judge.Verdict(min(probability, self._threshold / 2), "not_in_articles")
+        return verdict
 
     def _answer(self, look: _Look, deadline: float) -> Generator[Piece, None, Answer]:
         """The pieces of an answer, then the answer: written if that can be had, else an extract.
@@ -305,10 +307,8 @@ class Answerer:
         return replace(extracted.answer, note=note, llm_away=away)
 
     def _extract(self, look: _Look) -> _Extract:
-        question, findings, articles = look.question, look.findings, look.articles
-        quotes = _holders(look) or extract.choose(
-            question.text, extract.seen(look.pool, look.chances, findings)
-        )
+        question, articles = look.question, look.articles
+        quotes = _quotes(look)
         parts = extract.parts(question.text)
         if 1 < len(parts) <= MAX_PARTS:
             by_part, their_articles = self._part_by_part(question, parts)
@@ -329,7 +329,7 @@ class Answerer:
         articles: dict[str, Article] = {}
         for text in parts:
             look = self._looked(replace(question, text=text))
-            quotes += extract.choose(text, extract.seen(look.pool, look.chances, look.findings))
+            quotes += _quotes(look)
             articles |= look.articles
         return extract.merged(quotes), articles
 
@@ -392,14 +392,14 @@ class Answerer:
         return replace(answer, citations=cited)
 
 
-def _holders(look: _Look) -> list[extract.Quote]:
-    """Who holds an office, if that is all that is asked and the best article names them."""
+def _quotes(look: _Look) -> list[extract.Quote]:
+    """What answers: who holds an office, if that is all that is asked; else the best sentences."""
     office = holders.office_asked(look.question.text)
-    if office is None or not office.only:
-        return []
-    article, chance = look.best_article(), max(look.chances)
-    spans = holders.told(office, look.findings.concepts, article)
-    return [extract.Quote(article.article_id, start, end, chance) for start, end in spans]
+    if office and office.only and look.pool:
+        article, chance = look.best_article(), max(look.chances)
+        if spans := holders.told(office, look.findings.concepts, article):
+            return [extract.Quote(article.article_id, *span, chance) for span in spans]
+    return extract.choose(look.question.text, extract.seen(look.pool, look.chances, look.findings))
 
 
 def _aptness(asked: Question, look: _Look) -> tuple[bool, float]:

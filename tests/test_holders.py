@@ -1,9 +1,14 @@
 """Who holds an office: read from the question, told from the article, or refused."""
 
+from pathlib import Path
+
 import pytest
 
 from bot.wiring import App
+from homes import Home, write_articles
 from rag import holders
+from rag.answer import Answerer
+from rag.retrieve import Retriever
 from rag.types import Article
 
 HARBOUR = Article(
@@ -27,6 +32,7 @@ HARBOUR = Article(
         ("区政协主席是谁，他说了什么？", "主席", False),
         ("Who is the mayor of Xi'an?", "市长", True),
         ("Who is Yungang's district head?", "区长", True),
+        ("Who is the head of Yungang district?", "区长", True),
         ("who's the vice chairwoman of the CPPCC", "副主席", True),
         ("What is the name of the party secretary?", "书记", True),
         ("Who is the chairman and what did he say?", "主席", False),
@@ -54,6 +60,7 @@ def test_an_office_is_asked_about(question: str, of: str, only: bool) -> None:
         "Who is the mayor's teacher?",
         "Who is He Wenbo?",
         "Who presided over the meeting?",
+        "Who is the head of the research group?",
     ],
 )
 def test_other_questions_ask_something_else(question: str) -> None:
@@ -68,6 +75,7 @@ def test_other_questions_ask_something_else(question: str) -> None:
         ("谁是云港区委书记？", True),
         ("谁是天津市政协主席？", True),  # another place
         ("Who is the mayor of Yungang?", True),
+        ("Who is the head of Yungang District?", True),
         ("Who is the chairman of the Yungang CPPCC?", False),
         ("What did the mayor propose?", False),  # not for this guard to say
     ],
@@ -120,3 +128,20 @@ def test_who_is_named_nowhere_is_refused(sample_app: App, question: str) -> None
     answer = sample_app.answerer.answer_now(sample_app.answerer.question(question))
     assert answer.abstained
     assert not answer.citations
+
+
+def test_what_else_is_asked_is_answered_too(sample_app: App) -> None:
+    text = "黔江区政协主席是谁，断头路打通了几条？"
+    answer = sample_app.answerer.answer_now(sample_app.answerer.question(text))
+    quotes = "".join(citation.quote for citation in answer.citations)
+    assert "陶永鑫" in quotes
+    assert "打通了5条" in quotes
+
+
+def test_who_is_named_nowhere_is_refused_with_any_model(home: Home, tmp_path: Path) -> None:
+    article = {"id": "harbour", "title": HARBOUR.title, "text": HARBOUR.text}
+    home.ingest(write_articles(tmp_path / "articles.jsonl", [article]))
+    retriever = Retriever(home.records, home.index, home.embedder, lambda phrase: ())
+    answerer = Answerer(home.records, retriever, home.embedder)
+    assert not answerer.answer_now(answerer.question("云港区政协主席是谁？")).abstained
+    assert answerer.answer_now(answerer.question("云港区区长是谁？")).reason == "not_in_articles"
