@@ -26,6 +26,7 @@ from rag import (
 )
 from rag.citations import Assembly, Cited, Line, Support
 from rag.errors import LlmUnavailable, QuestionRejected
+from rag.language import is_chinese
 from rag.llm import Llm
 from rag.records import Records
 from rag.retrieve import Retriever
@@ -449,17 +450,3 @@ def _as_asked(name: str, question: str) -> str:
     """A name in the asker's own capitals, and harmless as a marker."""
     found = re.search(re.escape(name), question, re.IGNORECASE)
     return citations.unmarked(found[0] if found else name)
-
-
-def is_chinese(text: str) -> bool:
-    """Whether a question is asked in Chinese: more Chinese characters than Latin words.
-
-    A title or word between quotation marks says nothing, unless all stands between them.
-    """
-    around = text
-    for _ in range(2):  # “a title with “a word” in it”; in time that grows with the text
-        around = re.sub('“[^“”]*”|《[^《》]*》|"[^"]*"', "", around)
-    text = around if any(char.isalpha() for char in around) else text
-    chinese = sum("㐀" <= char <= "鿿" for char in text)
-    latin = len([word for word in text.split() if any(c.isascii() and c.isalpha() for c in word)])
-    return chinese > latin

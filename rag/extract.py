@@ -107,7 +107,7 @@ _COUNT = re.compile(
 )
 ANNOUNCED = 200  # characters that may stand between a count and the first item
 NARROW = 4.0  # a clause this much less likely than the best of its sentence isn't quoted
-_LOOSE = "，,；;：:、"  # what a quote doesn't end with
+LOOSE = "，,；;：:、"  # what a quote doesn't end with
 GAP = 3  # characters that may stand between neighbouring sentences: a newline, spaces
 
 
@@ -146,7 +146,7 @@ def core(candidate: Candidate) -> Span:
         return candidate.start, candidate.end
     start, end = kept[0].start, kept[-1].end
     if end < candidate.end:
-        end = candidate.start + len(candidate.text[: end - candidate.start].rstrip(_LOOSE))
+        end = candidate.start + len(candidate.text[: end - candidate.start].rstrip(LOOSE))
     return start, end
 
 

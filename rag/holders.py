@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from rag import chunking
 from rag.chunking import Span
+from rag.extract import LOOSE
 from rag.metadata.persons import Person, people_of
 from rag.terms import Concept, normalise, spoken, stands, written
 from rag.types import Article
@@ -135,18 +136,21 @@ def _likeness(person: Person, found: Sequence[Concept]) -> int:
 
 
 def _clause(text: str, person: Person) -> Span:
-    """The clause with a name, from or on to the one with the office."""
+    """The clause with a name; more of the sentence where the office stands outside of it."""
     for start, end in chunking.sentences(text):
         if start <= person.start < end:
-            clauses = chunking.clauses(text, start, end)
-            own = next(i for i, clause in enumerate(clauses) if person.start < clause[1])
-            spans = [(clauses[own][0], clause[1]) for clause in clauses[own:]]
-            spans += [(clause[0], clauses[own][1]) for clause in reversed(clauses[:own])]
-            first, last = next(
-                (s for s in spans if person.office in text[s[0] : s[1]]), (start, end)
-            )
-            return first, first + len(text[first:last].rstrip("，,；;：:、"))
+            reach = _reach(text, person, chunking.clauses(text, start, end)) or (start, end)
+            return reach[0], reach[0] + len(text[slice(*reach)].rstrip(LOOSE))
     return person.start, person.end
+
+
+def _reach(text: str, person: Person, clauses: Sequence[Span]) -> Span | None:
+    """From the clause with the name on, or back, as far as the office; None if it isn't there."""
+    own = next(i for i, (_, end) in enumerate(clauses) if person.start < end)
+    start, end = clauses[own]
+    on = [(start, last) for _, last in clauses[own:]]
+    back = [(first, end) for first, _ in reversed(clauses[:own])]
+    return next((span for span in on + back if person.office in text[slice(*span)]), None)
 
 
 def _office(titles: list[str], english: list[str], *, deputy: bool, only: bool) -> Office:

@@ -10,8 +10,9 @@ from bot.settings import Settings
 from bot.wiring import App, open_app
 from conftest import SAMPLE
 from rag import evaluate
-from rag.answer import MAX_TOP_K, Answerer, is_chinese
+from rag.answer import MAX_TOP_K, Answerer
 from rag.errors import ArticleNotFound, QuestionRejected
+from rag.language import is_chinese
 from rag.measuring.questions import read_questions
 from rag.retrieve import Findings, Retriever
 from rag.types import Answer, Article, Found, Language, Piece, Question

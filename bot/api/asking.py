@@ -14,8 +14,8 @@ from bot import problems, samples, schemas
 from bot.api import gate
 from bot.api.door import Door
 from bot.render import citation_json, hit_json, to_json
-from rag.answer import is_chinese
 from rag.examples import examples as examples_of
+from rag.language import is_chinese
 from rag.types import Found, Piece, Question
 
 T = TypeVar("T")

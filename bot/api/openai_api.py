@@ -26,7 +26,7 @@ from bot.api.asking import STREAM_HEADERS, pinged
 from bot.api.door import Door
 from bot.people import TURNS
 from bot.render import to_json
-from rag.answer import is_chinese
+from rag.language import is_chinese
 from rag.types import Answer, Citation, Found, Language, Piece, Question, Turn
 
 MODEL = "wenbao"
