@@ -56,7 +56,7 @@ def citation_json(citation: Citation) -> dict[str, object]:
         "end": citation.end,
         "answer_spans": [list(span) for span in citation.answer_spans],
         "verified": citation.verified,
-        "score": float(citation.score),
+        "score": round(float(citation.score), 4),
         "gloss": citation.gloss,
         "translated_by": citation.translated_by,
     }
@@ -72,7 +72,7 @@ def hit_json(hit: Hit) -> dict[str, object]:
         "text": passage.text,
         "start": passage.start,
         "end": passage.end,
-        "score": float(hit.score),
+        "score": round(float(hit.score), 4),
     }
 
 
