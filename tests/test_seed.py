@@ -100,8 +100,13 @@ def test_a_question_is_answered_with_the_right_sentence(
 
 
 @pytest.mark.parametrize(
-    "question", ["what did Beilin district propose?", "碑林区政协提出了哪些建议？"]
+    "question",
+    [
+        "what did Beilin district propose?",
+        "碑林区政协提出了哪些建议？",
+        "东川路社区的老人怎么领补贴？",
+    ],
 )
-def test_a_district_that_the_page_does_not_name_is_refused(app: App, question: str) -> None:
+def test_a_place_that_the_page_does_not_name_is_refused(app: App, question: str) -> None:
     answer = ask(app, question)
     assert (answer.abstained, answer.reason) == (True, "entity_not_found")

@@ -174,6 +174,11 @@ def test_a_likeness_is_no_match(question: str, surface: str, text: str) -> None:
         pytest.param("3 billion yuan in May", [], id="units and months"),
         pytest.param("Women propose it. Long may it last", [], id="words at the start"),
         pytest.param("三家企业二十三人", [], id="counted things"),
+        pytest.param("北雀社区的老人怎么上楼？", ["北雀社区"], id="a community"),
+        pytest.param("福台路小学几点放学？", ["福台路小学"], id="a school named for a road"),
+        pytest.param("哪些社区和学校有食堂？", [], id="any community"),
+        pytest.param("老旧小区和乡镇医院缺什么？", [], id="a kind of estate, of hospital"),
+        pytest.param("那条盘山路修了多久？", [], id="a kind of road"),
     ],
 )
 def test_names_are_told_from_words(question: str, names: list[str]) -> None:

@@ -7,6 +7,7 @@ romanisations other than pinyin, of which the usual ones are in `glossary.tsv` (
 import re
 from collections.abc import Callable, Iterator, Sequence, Set
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 from rag.metadata.places import stems
@@ -24,6 +25,11 @@ _COMMON_PLACE = re.compile(
     r"|[古去今明全本该各哪几多城社地小园景某县区市这那两每乡农山新老我])"
     r"|[园山地社城小片校]区$|^[景学辖库灾牧林厂新]区$|[大强小各]县$|[城集]镇$|[超夜菜早集股楼]市$"
 )
+# What has a name of its own in a district or town; what stands before it names it, or doesn't.
+_SITE = re.compile(r"(?:社区|街道|小区|小学|中学|学校|医院|大桥|公园|水库|胡同|[路街巷村寨屯])$")
+_NO_SITE = re.compile(
+    r"^(?:[哪这那每各全本该旧新老两几多]|重点|普通|乡镇|城市|农村|中心|公立|民办|附属|职业|特殊|盘山|环[城湖岛]|沿[河江海])"
+)
 # The hundred or so commonest surnames and some more, less those that mostly begin other words.
 _SURNAMES = frozenset(
     "赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨朱秦许何吕施张孔曹严华金魏陶姜戚谢邹喻苏潘葛范彭郎鲁韦马苗方俞"
@@ -40,6 +46,7 @@ _LONG_SURNAMES = (
 _NO_NAME = re.compile(
     r"[性证松赛费票店馆厂厅院器机车品病法者员周花茶塔卜率节站路桥河湖村镇县市区]$"
 )
+_PROPER_TAGS = ("ns", "nr", "nz", "nt")
 _PLACE_ENDS = "省市区县旗镇乡村"
 _PINYIN_ENDS = (" sheng", " shi", " qu", " xian", " zhen", " xiang", " cun")
 _MIN_SLIP, _MAX_SLIP = 7, 15  # letters of a name in which one wrong letter is looked for
@@ -67,7 +74,7 @@ def is_in_dictionary(word: str) -> bool:
 
 def in_chinese(run: str, words: Sequence[Word]) -> list[tuple[int, str]]:
     """The names in a run of Chinese as written, and where."""
-    return [*_people(words), *_places(run, words)]
+    return [*_people(words), *_places(run, words), *_sites(words)]
 
 
 def _people(words: Sequence[Word]) -> Iterator[tuple[int, str]]:
@@ -92,6 +99,16 @@ def _places(run: str, words: Sequence[Word]) -> Iterator[tuple[int, str]]:
     for start, word, _ in words:
         if word in places():
             yield start, word
+
+
+def _sites(words: Sequence[Word]) -> Iterator[tuple[int, str]]:
+    """Communities, roads, schools and the like that have a name, and where: 北雀社区, 洛阳路."""
+    for (start, word, tag), (_, behind, _) in pairwise([*words, (0, "", "")]):
+        whole = word + behind if _SITE.fullmatch(behind) else word
+        name = _SITE.sub("", whole)
+        is_proper = tag.startswith(_PROPER_TAGS) or not is_in_dictionary(name)
+        if 1 < len(name) < len(whole) and is_proper and not _NO_SITE.search(whole):
+            yield start, whole
 
 
 def without_suffix(name: str) -> str:
