@@ -56,10 +56,16 @@ CORES = os.cpu_count() or 1  # where none does: more would only get in each othe
 
 @dataclass(frozen=True, slots=True)
 class _Look(looking.Sight):
-    """What was found for a question, as it was read, and whether that answers it."""
+    """What was found for a question, as it was read, and whether that answers it.
+
+    Where several questions are asked at once, `parts` are the same of each that is answered, and
+    `untold` are the others as they were asked.
+    """
 
     question: Question
     verdict: judge.Verdict
+    parts: "tuple[_Look, ...]" = ()
+    untold: tuple[str, ...] = ()
 
     def known(self) -> dict[tuple[str, int, int], float]:
         """The chance that it answers of each sentence: article, start, end."""
@@ -244,7 +250,32 @@ class Answerer:
         return max(looks, key=partial(_aptness, question))
 
     def _looked(self, question: Question) -> _Look:
-        """What is found for one reading, and whether it answers."""
+        """What is found for one reading, and whether it answers.
+
+        Of questions asked at once each may be answered though the whole isn't: no article speaks
+        of all that is asked. Where the whole is, only a name that nobody knows leaves one out.
+        """
+        whole = self._looked_at_once(question)
+        asked = extract.parts(question.text)
+        if not 1 < len(asked) <= MAX_PARTS:
+            return whole
+        looks = [self._looked_at_once(replace(question, text=text)) for text in asked]
+        parts, untold = list[_Look](), list[str]()
+        for look in looks:
+            reason = look.verdict.reason
+            if reason and (whole.verdict.reason or reason == "entity_not_found"):
+                untold.append(look.question.text)
+            else:
+                parts.append(look)
+        if not parts:
+            return whole
+        verdict = whole.verdict
+        if verdict.reason:
+            verdict = min((part.verdict for part in parts), key=lambda each: each.confidence)
+        return replace(whole, verdict=verdict, parts=tuple(parts), untold=tuple(untold))
+
+    def _looked_at_once(self, question: Question) -> _Look:
+        """What is found for a question read as one, and whether it answers."""
         seen = looking.look(question, self._retriever, self._records, self._weights.sentence)
         findings, pool, chances = seen.findings, seen.pool, seen.chances
         verdict = self._judge(question, seen)
@@ -310,29 +341,20 @@ class Answerer:
     def _extract(self, look: _Look) -> _Extract:
         question, articles = look.question, look.articles
         quotes = _quotes(look)
-        parts = extract.parts(question.text)
-        if 1 < len(parts) <= MAX_PARTS:
-            by_part, their_articles = self._part_by_part(question, parts)
-            if {quote.article_id for quote in by_part} - {quotes[0].article_id}:
-                quotes, articles = by_part, their_articles
+        by_part = extract.merged([quote for part in look.parts for quote in _quotes(part)])
+        is_office = any(holders.office_asked(part.question.text) for part in look.parts)
+        others = {quote.article_id for quote in by_part} - {quotes[0].article_id}
+        if look.untold or others or is_office:
+            quotes = by_part
+            articles = {i: article for part in look.parts for i, article in part.articles.items()}
         assembly = self._assembly(articles, question)
         pieces = map(assembly.add, framed(quotes, articles, question.language))
-        return _Extract(tuple(filter(None, pieces)), self._said(look, assembly.cited(), EXTRACTIVE))
+        shown = tuple(filter(None, pieces))
+        answer = self._said(look, assembly.cited(), EXTRACTIVE)
+        return _Extract(shown, replace(answer, note=_untold(look.untold, question.language)))
 
     def _assembly(self, articles: Mapping[str, Article], question: Question) -> Assembly:
         return Assembly(articles, lambda quote: self._gloss(quote, question.language))
-
-    def _part_by_part(
-        self, question: Question, parts: Sequence[str]
-    ) -> tuple[list[extract.Quote], dict[str, Article]]:
-        """The quotes that answer each of several questions asked at once, and their articles."""
-        quotes: list[extract.Quote] = []
-        articles: dict[str, Article] = {}
-        for text in parts:
-            look = self._looked(replace(question, text=text))
-            quotes += _quotes(look)
-            articles |= look.articles
-        return extract.merged(quotes), articles
 
     def _said(self, look: _Look, cited: Cited, model: str) -> Answer:
         question = look.question
@@ -436,6 +458,13 @@ def framed(
             support = Support(article_id, quote.start, quote.end, quote.probability)
             lines.append(Line(shown, (support,)))
     return lines
+
+
+def _untold(questions: Sequence[str], language: Language) -> str:
+    """The note on those of several questions that aren't answered; "" where all are."""
+    bare = [citations.unmarked(question.rstrip("?？。. ")) for question in questions]
+    said = ("；" if language == "zh" else "? ").join(bare)
+    return phrases.UNTOLD[language].format(questions=said) if said else ""
 
 
 def _is_date(text: str) -> bool:

@@ -46,3 +46,7 @@ ABOUT: dict[Language, str] = {
     "en": "{question}? (in “{title}”)",
     "zh": "{question}？（《{title}》）",
 }
+UNTOLD: dict[Language, str] = {
+    "en": "The articles don't say: {questions}?",
+    "zh": "收录的文章没有提到：{questions}？",
+}

@@ -110,3 +110,31 @@ def test_a_question_is_answered_with_the_right_sentence(
 def test_a_place_that_the_page_does_not_name_is_refused(app: App, question: str) -> None:
     answer = ask(app, question)
     assert (answer.abstained, answer.reason) == (True, "entity_not_found")
+
+
+@pytest.mark.parametrize(
+    ("question", "told", "untold"),
+    [
+        ("源汇区有多少家企业达到四上标准？碑林区政协提了什么建议？", "7家", "碑林区"),
+        ("雁塔区政协主席是谁，源汇区政协主席又是谁？", "董晓枫", "雁塔区政协主席是谁"),
+        ("谁是源汇区政协主席，源汇区有多少家企业达到四上标准？", "董晓枫", ""),
+        (
+            "How many firms in Yuanhui reached the standard, and what did Beilin propose?",
+            "7家",
+            "Beilin",
+        ),
+    ],
+)
+def test_of_questions_asked_at_once_those_are_answered_that_can_be(
+    app: App, question: str, told: str, untold: str
+) -> None:
+    answer = ask(app, question)
+    assert not answer.abstained
+    assert told in quotes(answer)
+    assert untold in answer.note
+    assert bool(answer.note) is bool(untold)
+
+
+def test_questions_asked_at_once_are_refused_where_none_is_answered(app: App) -> None:
+    answer = ask(app, "雁塔区政协主席是谁，碑林区政协主席又是谁？")
+    assert (answer.abstained, answer.note) == (True, "")
