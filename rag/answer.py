@@ -378,6 +378,8 @@ class Answerer:
         missing = [_as_asked(name, question.text) for name in verdict.missing]
         separator = "、" if question.language == "zh" else ", "
         words = phrases.REFUSALS[question.language][reason].format(missing=separator.join(missing))
+        if not findings.hits and not self._records.passage_count():
+            words = phrases.EMPTY[question.language]
         if findings.hits and reason in ("not_in_articles", "entity_not_found"):
             title = citations.unmarked(findings.hits[0].passage.title)
             if title and not orders.is_order(title):

@@ -25,6 +25,11 @@ NEAREST: dict[Language, str] = {
     "en": " The nearest article is “{title}”.",
     "zh": "最接近的文章是《{title}》。",
 }
+EMPTY: dict[Language, str] = {
+    "en": "No articles are indexed yet, so there is nothing to answer from. Whoever runs this adds"
+    " pages with the command wenbao ingest.",
+    "zh": "还没有收录任何文章，无从回答。管理员可用 wenbao ingest 命令添加报纸版面。",
+}
 FRAMES: dict[Language, str] = {
     "en": "From “{title}”{date}:",
     "zh": "据《{title}》{date}：",

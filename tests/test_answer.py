@@ -183,6 +183,7 @@ def test_an_empty_library_answers_nothing(tmp_path: Path, model_cache: Path) -> 
     answer = ask(app, KILNS)
     app.close()
     assert (answer.abstained, answer.passages) == (True, ())
+    assert "wenbao ingest" in answer.answer
 
 
 # --- questions that can't be asked ----------------------------------------------------------------
