@@ -26,7 +26,7 @@ _OFFICES: tuple[tuple[str, str], ...] = (
         r"head of (?:[\w'’-]+ ){1,4}?(?:district|county|city|town(?:ship)?)",
         "区长|县长|市长|镇长|乡长|书记",
     ),
-    (r"mayor", "市长|区长|州长"),
+    (r"mayor", "市长|区长|州长|镇长"),
     (r"governor", "省长|州长|行长|区主席|政府主席"),
     (r"general secretary", "总书记|总干事"),
     (r"secretary[- ]general", "秘书长"),

@@ -31,6 +31,7 @@ HARBOUR = Article(
         ("谁担任渔业公司董事长？", "董事长", True),
         ("区政协主席是谁，他说了什么？", "主席", False),
         ("Who is the mayor of Xi'an?", "市长", True),
+        ("Who is the mayor of Yaoli town?", "镇长", True),
         ("Who is Yungang's district head?", "区长", True),
         ("Who is the head of Yungang district?", "区长", True),
         ("who's the vice chairwoman of the CPPCC", "副主席", True),
