@@ -1,11 +1,11 @@
 """How well two pieces of text go together at their seam: as one sentence that was cut in two.
 
-Two log-odds, by the characters beside the seam: that a text begins in mid-sentence, and that it
-goes on from just this end; and how usual the two characters at the seam are as neighbours. A
-network of two towers, one reading an end backwards and one a beginning, gives both: the fit is the
-dot product of what they make of their sides. The weights in seams.npz are fitted on cut sentences
-(tests/bench/fit_seams.py), the pairs in pairs.txt are counted in running text
-(tests/bench/fit_pairs.py). Does not cover what the texts are about (stitching.py).
+Three log-odds, by the characters beside the seam: that a text begins in mid-sentence, that one ends
+there, and that the one goes on from just this other; and how usual the two characters at the seam
+are as neighbours. A network of two towers, one reading an end backwards and one a beginning, gives
+the three: the fit is the dot product of what they make of their sides. The weights in seams.npz are
+fitted on cut sentences (tests/bench/fit_seams.py), the pairs in pairs.txt are counted in running
+text (tests/bench/fit_pairs.py). Does not cover what the texts are about (stitching.py).
 """
 
 import math
@@ -65,17 +65,22 @@ def begins_inside(text: str) -> float:
     return _start(text[: _net().reach])[1]
 
 
+def ends_inside(text: str) -> float:
+    """Log-odds that the text ends in the middle of a sentence, not as a clause or heading does."""
+    return _end(text[-_net().reach :])[1]
+
+
 def fits(before: str, after: str) -> float:
     """How much likelier than by chance the second text goes on from the first; log."""
     reach = _net().reach
-    return float(_end(before[-reach:]) @ _start(after[:reach])[0])
+    return float(_end(before[-reach:])[0] @ _start(after[:reach])[0])
 
 
 @lru_cache(maxsize=4096)
-def _end(text: str) -> Floats:
-    """The vector of an end."""
+def _end(text: str) -> tuple[Floats, float]:
+    """The vector of an end, and the log-odds that it is none."""
     net = _net()
-    return net.ends.read(net.characters(text[::-1]))[0]
+    return net.ends.read(net.characters(text[::-1]))
 
 
 @lru_cache(maxsize=4096)

