@@ -30,7 +30,7 @@ class Cases:
         right = [_fit(end, start) for end, start in self.cut]
         wrong = [_fit(end, other) for (end, _), other in zip(self.cut, others, strict=True)]
         inside = [seams.begins_inside(start) for _, start in self.cut]
-        return _auc(right, wrong), _auc(inside, [seams.begins_inside(text) for text in self.begun])
+        return auc(right, wrong), auc(inside, [seams.begins_inside(text) for text in self.begun])
 
 
 def cases(texts: Sequence[str], count: int) -> Cases:
@@ -53,6 +53,7 @@ def _fit(end: str, start: str) -> float:
     return seams.fits(end, start) + seams.usual(end, start) / 2
 
 
-def _auc(high: Sequence[float], low: Sequence[float]) -> float:
+def auc(high: Sequence[float], low: Sequence[float]) -> float:
+    """How often one of the first is higher than one of the second; ties count half."""
     above, below = np.array(high)[:, None], np.array(low)
     return float((above > below).mean() + (above == below).mean() / 2)

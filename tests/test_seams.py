@@ -4,7 +4,7 @@ import pytest
 
 from papers import own_articles
 from rag.layout import seams
-from seam_cases import cases
+from seam_cases import auc, cases
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,13 @@ def test_a_character_that_is_not_known_tells_nothing(before: str, after: str) ->
 
 def test_all_digits_are_one() -> None:
     assert seams.usual("1", "名") == seams.usual("7", "名")
+
+
+def test_ends_in_mid_sentence_are_told_from_titles_that_taught_nothing() -> None:
+    articles = own_articles("fit", "sample")
+    cut = [seams.ends_inside(end) for end, _ in cases([a.text for a in articles], 300).cut]
+    titles = [seams.ends_inside(article.title) for article in articles if article.title]
+    assert auc(cut, titles) > 0.9
 
 
 def test_other_halves_and_beginnings_are_told_on_articles_that_taught_nothing() -> None:

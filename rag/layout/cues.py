@@ -82,7 +82,7 @@ def _place(i: int, blocks: Sequence[Block], habits: Habits) -> Cues:
     return cues
 
 
-def inside_last(block: Block) -> float:
+def _inside_last(block: Block) -> float:
     """Log-odds, -1.5 to 1.5, that a block without a final mark stops in mid-sentence."""
     return max(-1.5, min(1.5, seams.ends_inside(block.text) / 3))
 
@@ -121,7 +121,7 @@ def _own(block: Block, habits: Habits) -> Cues:
     flags[f"commas {min(4, commas)}{' short' if size < 20 else ''}"] = commas > 0
     cues |= {name: 1.0 for name, is_so in flags.items() if is_so}
     if not block.ends:
-        cues["inside last"] = inside_last(block)
+        cues["inside last"] = _inside_last(block)
     if is_short:
         cues |= _short(block)
         if "question" in cues:
@@ -286,7 +286,7 @@ def _change(above: Block | None, block: Block, habits: Habits) -> Cues:
     cues |= {kind: 1.0, f"{kind}, loose": goes_on, "crossed": crossed / 4}
     fits = seams.fits(above.text, block.text) / 3
     cues |= {f"{kind}, begins": begins, f"{kind}, fits": max(-1.5, min(1.5, fits))}
-    cues[f"{kind}, inside last"] = inside_last(above)
+    cues[f"{kind}, inside last"] = _inside_last(above)
     if block.unopened and above.unclosed:
         cues["closes"] = 1.0
     return cues

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from rag.layout import seams
 from rag.layout.blocks import COMMAS, PAIRS, Block
-from rag.layout.cues import NUMBERED, Cues, inside_last
+from rag.layout.cues import NUMBERED, Cues
 from rag.layout.habits import CLOSING_STARTS, OPENER, Habits, loose_start
 from rag.layout.roles import Role
 from rag.layout.sections import Section, sections_of
@@ -207,8 +207,6 @@ class View:
         cues = {"head size": math.log(1 + self.blocks[p].size) / 4}
         if self.blocks[p].ends:
             cues["ended"] = 1.0
-        else:
-            cues["inside last"] = inside_last(self.blocks[p])
         return cues
 
     def possible(self, p: int, q: int) -> bool:

