@@ -22,12 +22,14 @@ from rag import (
     judge,
     looking,
     phrases,
+    quoting,
     weights,
 )
-from rag.citations import Assembly, Cited, Line, Support
+from rag.citations import Assembly, Cited
 from rag.errors import LlmUnavailable, QuestionRejected
 from rag.language import is_chinese
 from rag.llm import Llm
+from rag.quoting import Look
 from rag.records import Records
 from rag.retrieve import Retriever
 from rag.translate import LIMIT_S, Translator
@@ -52,27 +54,6 @@ MAX_TOP_K = 50
 MAX_PARTS = 5  # questions asked at once that are each looked up; more are read as one
 STREAMS = 32  # answers that come about at the same time where most wait for a language model
 CORES = os.cpu_count() or 1  # where none does: more would only get in each other's way
-
-
-@dataclass(frozen=True, slots=True)
-class _Look(looking.Sight):
-    """What was found for a question, as it was read, and whether that answers it.
-
-    Where several questions are asked at once, `parts` are the same of each that is answered, and
-    `untold` are the others as they were asked.
-    """
-
-    question: Question
-    verdict: judge.Verdict
-    parts: "tuple[_Look, ...]" = ()
-    untold: tuple[str, ...] = ()
-
-    def known(self) -> dict[tuple[str, int, int], float]:
-        """The chance that it answers of each sentence: article, start, end."""
-        return {
-            (c.match.hit.passage.article_id, c.start, c.end): chance
-            for c, chance in zip(self.pool, self.chances, strict=True)
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +215,7 @@ class Answerer:
         )
         yield replace(answer, timings_ms={name: round(ms, 2) for name, ms in timings.items()})
 
-    def _look(self, question: Question, deadline: float) -> _Look:
+    def _look(self, question: Question, deadline: float) -> Look:
         """What is found for a question: for a follow-up, for the reading that is answered best."""
         named = self._retriever.names_in
         if conversation.is_whole(question, named):
@@ -249,37 +230,21 @@ class Answerer:
         looks = [self._looked(reading) for reading in readings]
         return max(looks, key=partial(_aptness, question))
 
-    def _looked(self, question: Question) -> _Look:
-        """What is found for one reading, and whether it answers.
-
-        Of questions asked at once each may be answered though the whole isn't: no article speaks
-        of all that is asked. Where the whole is, only a name that nobody knows leaves one out.
-        """
+    def _looked(self, question: Question) -> Look:
+        """What is found for one reading, of one question or several, and whether it answers."""
         whole = self._looked_at_once(question)
         asked = extract.parts(question.text)
         if not 1 < len(asked) <= MAX_PARTS:
             return whole
         looks = [self._looked_at_once(replace(question, text=text)) for text in asked]
-        parts, untold = list[_Look](), list[str]()
-        for look in looks:
-            reason = look.verdict.reason
-            if reason and (whole.verdict.reason or reason == "entity_not_found"):
-                untold.append(look.question.text)
-            else:
-                parts.append(look)
-        if not parts:
-            return whole
-        verdict = whole.verdict
-        if verdict.reason:
-            verdict = min((part.verdict for part in parts), key=lambda each: each.confidence)
-        return replace(whole, verdict=verdict, parts=tuple(parts), untold=tuple(untold))
+        return quoting.apart(whole, looks)
 
-    def _looked_at_once(self, question: Question) -> _Look:
+    def _looked_at_once(self, question: Question) -> Look:
         """What is found for a question read as one, and whether it answers."""
         seen = looking.look(question, self._retriever, self._records, self._weights.sentence)
         findings, pool, chances = seen.findings, seen.pool, seen.chances
         verdict = self._judge(question, seen)
-        return _Look(findings, seen.articles, pool, chances, seen.search_ms, question, verdict)
+        return Look(findings, seen.articles, pool, chances, seen.search_ms, question, verdict)
 
     def _with_articles(self, turn: Turn) -> Turn:
         """A turn with the article that it was most likely about, where that isn't known."""
@@ -288,7 +253,7 @@ class Answerer:
         hits = self._retriever.search(Question(turn.question, turn.language)).hits[:1]
         return replace(turn, article_ids=tuple(hit.passage.article_id for hit in hits))
 
-    def _understood(self, look: _Look) -> str:
+    def _understood(self, look: Look) -> str:
         """The whole question that a follow-up was taken for, in words."""
         question = look.question
         titles = [look.articles[i].title for i in question.article_ids if i in look.articles]
@@ -312,7 +277,7 @@ class Answerer:
             return judge.Verdict(min(probability, self._threshold / 2), "not_in_articles")
         return verdict
 
-    def _answer(self, look: _Look, deadline: float) -> Generator[Piece, None, Answer]:
+    def _answer(self, look: Look, deadline: float) -> Generator[Piece, None, Answer]:
         """The pieces of an answer, then the answer: written if that can be had, else an extract.
 
         The extract is there before the model is asked: where that fails at the last moment, nothing
@@ -338,25 +303,19 @@ class Answerer:
         note = (phrases.AWAY if away else phrases.UNUSABLE)[question.language]
         return replace(extracted.answer, note=note, llm_away=away)
 
-    def _extract(self, look: _Look) -> _Extract:
-        question, articles = look.question, look.articles
-        quotes = _quotes(look)
-        by_part = extract.merged([quote for part in look.parts for quote in _quotes(part)])
-        is_office = any(holders.office_asked(part.question.text) for part in look.parts)
-        others = {quote.article_id for quote in by_part} - {quotes[0].article_id}
-        if look.untold or others or is_office:
-            quotes = by_part
-            articles = {i: article for part in look.parts for i, article in part.articles.items()}
+    def _extract(self, look: Look) -> _Extract:
+        question = look.question
+        quotes, articles = quoting.quoted(look)
         assembly = self._assembly(articles, question)
-        pieces = map(assembly.add, framed(quotes, articles, question.language))
+        pieces = map(assembly.add, quoting.framed(quotes, articles, question.language))
         shown = tuple(filter(None, pieces))
         answer = self._said(look, assembly.cited(), EXTRACTIVE)
-        return _Extract(shown, replace(answer, note=_untold(look.untold, question.language)))
+        return _Extract(shown, replace(answer, note=quoting.untold(look)))
 
     def _assembly(self, articles: Mapping[str, Article], question: Question) -> Assembly:
         return Assembly(articles, lambda quote: self._gloss(quote, question.language))
 
-    def _said(self, look: _Look, cited: Cited, model: str) -> Answer:
+    def _said(self, look: Look, cited: Cited, model: str) -> Answer:
         question = look.question
         return Answer(
             question=question.text,
@@ -372,7 +331,7 @@ class Answerer:
             passages=tuple(look.findings.hits[: question.top_k]),
         )
 
-    def _refusal(self, look: _Look) -> Answer:
+    def _refusal(self, look: Look) -> Answer:
         question, verdict, findings = look.question, look.verdict, look.findings
         reason = verdict.reason or "not_in_articles"
         missing = [_as_asked(name, question.text) for name in verdict.missing]
@@ -397,7 +356,7 @@ class Answerer:
             passages=tuple(findings.hits[: question.top_k]),
         )
 
-    def _checked(self, answer: Answer, look: _Look) -> Answer:
+    def _checked(self, answer: Answer, look: Look) -> Answer:
         """The answer, if it keeps every promise; else a refusal: no citation, no answer."""
         others = {c.article_id for c in answer.citations} - look.articles.keys()
         found = {i: article for i in others if (article := self._records.find(i))}
@@ -417,17 +376,7 @@ class Answerer:
         return replace(answer, citations=cited)
 
 
-def _quotes(look: _Look) -> list[extract.Quote]:
-    """What answers: who holds an office, if that is all that is asked; else the best sentences."""
-    office = holders.office_asked(look.question.text)
-    if office and office.only and look.pool:
-        article, chance = look.best_article(), max(look.chances)
-        if spans := holders.told(office, look.findings.concepts, article):
-            return [extract.Quote(article.article_id, *span, chance) for span in spans]
-    return extract.choose(look.question.text, extract.seen(look.pool, look.chances, look.findings))
-
-
-def _aptness(asked: Question, look: _Look) -> tuple[bool, float]:
+def _aptness(asked: Question, look: Look) -> tuple[bool, float]:
     """How well a reading of a question suits: whether it is answered, and how surely.
 
     A follow-up is most likely about the articles of the turn before, else a question of its own,
@@ -439,34 +388,6 @@ def _aptness(asked: Question, look: _Look) -> tuple[bool, float]:
     else:
         likely = 0.0 if look.question.text != asked.text else 0.2 if is_answered else 0.5
     return is_answered, look.verdict.confidence + likely
-
-
-def framed(
-    quotes: Sequence[extract.Quote], articles: Mapping[str, Article], language: Language
-) -> list[Line]:
-    """The extractive answer: quotes in reading order, those of one article under its title."""
-    lines: list[Line] = []
-    for article_id in dict.fromkeys(quote.article_id for quote in quotes):
-        if article_id not in articles:
-            continue
-        article = articles[article_id]
-        date = f" ({article.date})" if article.date else ""
-        title = article.title or article.source
-        lines.append(Line(phrases.FRAMES[language].format(title=title, date=date)))
-        own = sorted((q for q in quotes if q.article_id == article_id), key=lambda q: q.start)
-        for quote in own:
-            text = " ".join(article.text[quote.start : quote.end].split())
-            shown = f"“{text}”" if not text.startswith("“") else text
-            support = Support(article_id, quote.start, quote.end, quote.probability)
-            lines.append(Line(shown, (support,)))
-    return lines
-
-
-def _untold(questions: Sequence[str], language: Language) -> str:
-    """The note on those of several questions that aren't answered; "" where all are."""
-    bare = [citations.unmarked(question.rstrip("?？。. ")) for question in questions]
-    said = ("；" if language == "zh" else "? ").join(bare)
-    return phrases.UNTOLD[language].format(questions=said) if said else ""
 
 
 def _is_date(text: str) -> bool:
