@@ -26,9 +26,9 @@ from bot.settings import Settings
 from bot.wiring import App, open_app
 from embeddings.embedder import Embedder, Embedding
 from rag import citations, prompts, terms
-from rag.answer import _Look
 from rag.citations import Assembly
 from rag.llm import Messages, Shaped
+from rag.quoting import Look
 from rag.types import Hit
 from rag.written import facts, locate
 from rag.written.writing import Writer
@@ -158,7 +158,7 @@ def _took(app: App, row: Mapping[str, Any]) -> dict[str, float]:
     return {step: seconds * 1000 for step, seconds in found.items()}
 
 
-def _written(app: App, look: _Look, reply: str) -> tuple[float, float, float, Assembly]:
+def _written(app: App, look: Look, reply: str) -> tuple[float, float, float, Assembly]:
     """What it takes to ask for a reply and check it; of that embedding, and after its last word."""
     model, embedder = Recorded(reply), Clocked(app.embedder)
     writer = Writer(model, embedder, app.retriever)
